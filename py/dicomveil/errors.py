@@ -1,0 +1,119 @@
+"""The one exception family, and every stable code with its cause and remedy.
+
+Messages are fixed texts: they never hold an attribute value or the name of an input file, since both are
+patient data. ``str(error)`` is safe to log, to show and to put into the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+__all__ = ["CODES", "DicomveilError", "Refused", "WrongUse", "format_tag"]
+
+#: code -> (cause, remedy). Codes are stable: others match on them, so one is added but never renamed.
+CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        # reading
+        "not-dicom": ("This is not a DICOM file.", "Leave it out, or export it from the archive again."),
+        "dicomdir": (
+            "This is a DICOMDIR: an index that names patients, not an image.",
+            "Leave it out; open the files that it lists.",
+        ),
+        "truncated": ("The file ends before its data do.", "Export it from the archive again."),
+        "undecodable": (
+            "The data elements cannot be read: their encoding is broken.",
+            "Export it from the archive again, if possible in another transfer syntax.",
+        ),
+        "unsupported-transfer-syntax": (
+            "The transfer syntax is unknown.",
+            "Export it in a transfer syntax of the standard.",
+        ),
+        "header-too-large": (
+            "The data before the pixels are larger than can be checked.",
+            "Leave it out: it is not an ordinary image.",
+        ),
+        "unreadable": ("The file could not be read.", "Check the disk or medium, and open it again."),
+        # inspecting and planning
+        "no-sop-class": ("SOP Class UID is missing or empty.", "Export it from the archive again."),
+        "no-uid": (
+            "SOP Instance, Series or Study Instance UID is missing.",
+            "Export it from the archive again.",
+        ),
+        "private-sop-class": (
+            "This is a private kind of object: the standard does not define how to de-identify it.",
+            "Leave it out.",
+        ),
+        "encapsulated-document": (
+            "This holds a document (PDF, CDA, 3D model), whose content cannot be cleaned.",
+            "Leave it out, or clean the document itself and share it apart.",
+        ),
+        "video-unchecked": (
+            "This is a video: its pictures cannot be checked here.",
+            "Leave it out, or confirm that nothing is burned in.",
+        ),
+        "pixels-need-review": (
+            "Text may be burned into the image.",
+            "Look at the image; redact what identifies, or confirm that nothing does.",
+        ),
+        "embedded-overlay": (
+            "An overlay is stored inside compressed pixel data, where it cannot be removed.",
+            "Export it uncompressed.",
+        ),
+        # redacting
+        "redaction-unsupported": (
+            "The pixels of this image cannot be redacted: their encoding is not supported.",
+            "Export it uncompressed, or leave it out.",
+        ),
+        "redaction-invalid": (
+            "A redaction does not fit this image.",
+            "Draw it again, inside the image and its frames.",
+        ),
+        "pixels-undecodable": ("The pixels cannot be decoded.", "Export it from the archive again."),
+        # verifying
+        "identifier-remains": (
+            "Verification found an identifier of the patient in the cleaned file.",
+            "Do not share it; report the named attribute, or remove it at the source.",
+        ),
+        "verification-failed": (
+            "The cleaned file did not pass verification.",
+            "Do not share it; report the code and the attribute.",
+        ),
+        # use
+        "option-unknown": ("An option is not one of PS3.15.", "Use an option's name as the manual lists it."),
+        "option-conflict": ("Two options exclude each other.", "Give one of them."),
+        "option-not-available": (
+            "This option of PS3.15 is not available in this version.",
+            "Leave it out; what it would keep is removed.",
+        ),
+        "profile-invalid": ("The profile is not valid.", "Check it against the description in the manual."),
+        "key-invalid": ("The key or passphrase is not valid.", "Give a key of 32 bytes or a longer passphrase."),
+        "internal-error": (
+            "Something unexpected went wrong with this file; it was not cleaned.",
+            "Leave it out, and report the code.",
+        ),
+    }
+)
+
+
+def format_tag(tag: int) -> str:
+    """Write a tag as PS3.6 does: ``(gggg,eeee)``."""
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+class DicomveilError(Exception):
+    """Base of all errors; ``code`` is a key of :data:`CODES`, ``tag`` the data element, if one is meant."""
+
+    def __init__(self, code: str, tag: int | None = None) -> None:
+        cause, remedy = CODES[code]
+        super().__init__(f"{format_tag(tag)}: {cause} {remedy}" if tag is not None else f"{cause} {remedy}")
+        self.code = code
+        self.tag = tag
+
+
+class Refused(DicomveilError):
+    """This input cannot be cleaned, or must not leave; the other inputs go on."""
+
+
+class WrongUse(DicomveilError):
+    """The options, the profile or the key are wrong: nothing can be cleaned with them."""

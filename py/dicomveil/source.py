@@ -1,0 +1,120 @@
+"""Inputs that are read in pieces, and outputs made of pieces.
+
+An input is never loaded whole: Pixel Data stays a byte range of it. An output is a list of parts, each either
+bytes or a range of the input, so that writing one copies the pixels without looking at them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import NamedTuple, Protocol
+
+__all__ = ["BytesSource", "FileSource", "Part", "PartsSource", "Range", "Source", "iter_parts", "part_length"]
+
+_COPY_BYTES = 1 << 20
+
+
+class Source(Protocol):
+    """A seekable input. ``read`` returns exactly ``length`` bytes, and fewer only at the end."""
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return the bytes ``[offset, offset + length)`` that exist."""
+
+
+class Range(NamedTuple):
+    """A byte range of the input."""
+
+    offset: int
+    length: int
+
+
+Part = bytes | Range
+
+
+class BytesSource:
+    """A source in memory."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return the bytes ``[offset, offset + length)`` that exist."""
+        return self._data[offset : offset + length]
+
+
+class FileSource:
+    """A file on disk, read by position; use it as a context manager."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by __exit__
+        self.size = os.fstat(self._file.fileno()).st_size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return the bytes ``[offset, offset + length)`` that exist."""
+        chunks = []
+        while length > 0:
+            self._file.seek(offset)
+            chunk = self._file.read(length)
+            if not chunk:
+                break
+            chunks.append(chunk)
+            offset += len(chunk)
+            length -= len(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def __enter__(self) -> FileSource:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def part_length(part: Part) -> int:
+    """Length of a part in bytes."""
+    return part.length if isinstance(part, Range) else len(part)
+
+
+def iter_parts(source: Source, parts: Sequence[Part]) -> Iterator[bytes]:
+    """Yield the finished output in chunks of at most 1 MiB (bytes parts whole)."""
+    for part in parts:
+        if isinstance(part, Range):
+            for start in range(0, part.length, _COPY_BYTES):
+                yield source.read(part.offset + start, min(_COPY_BYTES, part.length - start))
+        else:
+            yield part
+
+
+class PartsSource:
+    """The finished output as a source, without copying the ranges that it shares with the input."""
+
+    def __init__(self, source: Source, parts: Sequence[Part]) -> None:
+        self._source = source
+        self._parts = list(parts)
+        self.size = sum(map(part_length, self._parts))
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return the bytes ``[offset, offset + length)`` that exist."""
+        chunks = []
+        end = min(offset + length, self.size)
+        start = 0
+        for part in self._parts:
+            stop = start + part_length(part)
+            if stop > offset and start < end:
+                low, high = max(offset, start) - start, min(end, stop) - start
+                if isinstance(part, Range):
+                    chunks.append(self._source.read(part.offset + low, high - low))
+                else:
+                    chunks.append(part[low:high])
+            start = stop
+            if start >= end:
+                break
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
