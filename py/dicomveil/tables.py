@@ -1,0 +1,258 @@
+"""What the standard says about each attribute: rules, names, VRs, Types per IOD, registered UIDs.
+
+The facts are in ``data/``, written by ``py/generate_tables.py`` (``safe_text.json`` is reviewed by hand).
+Rules are read at import; elements newer than pydicom, Types and UIDs when they are first asked for, and of
+the Types only the sets of attributes that the asked IOD has.
+"""
+
+from __future__ import annotations
+
+import json
+import pkgutil
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
+from pydicom._uid_dict import UID_dictionary
+from pydicom.datadict import mask_match
+
+__all__ = [
+    "METHOD_CODES",
+    "PRIVATE",
+    "REPEATING",
+    "SAFE_TEXT",
+    "TABLE_EDITION",
+    "Row",
+    "attribute_type",
+    "element_keyword",
+    "element_name",
+    "element_vrs",
+    "iod_name",
+    "is_standard_uid",
+    "known_sop_class",
+    "mandatory_type",
+    "row_for",
+    "rows",
+    "uid_name",
+]
+
+#: Types of PS3.5 section 7.4, the strictest first.
+_TYPES = {"1": "1", "A": "1C", "2": "2", "B": "2C", "3": "3"}
+_STRICTNESS = tuple(_TYPES)
+
+#: Registered by rule rather than one by one: context groups (PS3.16) and the standard's own coding schemes.
+_STANDARD_UID = re.compile(r"1\.2\.840\.10008\.(?:6\.1\.[1-9]\d{0,3}|2\.16\.[1-9]\d?)", re.ASCII)
+
+
+class Row(NamedTuple):
+    """A row of PS3.15 Table E.1-1; ``basic`` and the values of ``options`` are codes as printed there."""
+
+    name: str
+    keyword: str
+    vr: tuple[str, ...]
+    basic: str
+    options: Mapping[str, str]
+
+
+def _data(name: str) -> bytes:
+    content = pkgutil.get_data(__package__, f"data/{name}")
+    if content is None:
+        raise FileNotFoundError(name)
+    return content
+
+
+def _row(facts: list[Any]) -> Row:
+    name, keyword, vr, basic, options = facts
+    return Row(name, keyword, tuple(vr), basic, MappingProxyType(options))
+
+
+_RULES = json.loads(_data("rules.json"))
+_ROWS = {int(tag, 16): _row(facts) for tag, *facts in _RULES["rows"]}
+
+#: Edition of PS3.15 Table E.1-1.
+TABLE_EDITION: str = _RULES["edition"]
+
+#: Rows of repeating groups: (group, mask, element or None for every element, row).
+REPEATING: tuple[tuple[int, int, int | None, Row], ...] = tuple(
+    (int(group, 16), int(mask, 16), None if element is None else int(element, 16), _row(facts))
+    for group, mask, element, *facts in _RULES["repeating"]
+)
+
+#: The row of all attributes of odd groups.
+PRIVATE: Row = _row(_RULES["private"])
+
+#: "basic" or the name of an option -> code value and meaning of CID 7050 (coding scheme DCM).
+METHOD_CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {option: (value, meaning) for option, (value, meaning) in _RULES["method_codes"].items()}
+)
+
+#: Text attributes outside Table E.1-1 that hold no person, place, date or identifier in ordinary use -> why.
+SAFE_TEXT: Mapping[int, str] = MappingProxyType(
+    {int(tag, 16): entry["reason"] for tag, entry in json.loads(_data("safe_text.json")).items()}
+)
+
+del _RULES
+
+
+def rows() -> Mapping[int, Row]:
+    """Return the rows of Table E.1-1 that name one tag, by tag."""
+    return MappingProxyType(_ROWS)
+
+
+def row_for(tag: int) -> Row | None:
+    """Return the row of Table E.1-1 of a tag: its own, a repeating group's, or the private one."""
+    row = _ROWS.get(tag)
+    if row is not None:
+        return row
+    group = tag >> 16
+    if group & 1:
+        return PRIVATE
+    for base, mask, element, repeating in REPEATING:
+        if group & mask == base and element in (None, tag & 0xFFFF):
+            return repeating
+    return None
+
+
+@cache
+def _newer_elements() -> dict[int, tuple[str, str, tuple[str, ...]]]:
+    elements = json.loads(_data("elements.json"))["elements"]
+    return {int(tag, 16): (name, keyword, tuple(vrs)) for tag, (name, keyword, vrs) in elements.items()}
+
+
+@lru_cache(maxsize=1 << 14)
+def _element(tag: int) -> tuple[str, str, tuple[str, ...]] | None:
+    """Return name, keyword and VRs of a data element of PS3.6, None for an unknown or a private one."""
+    entry: tuple[str, ...] | None = DicomDictionary.get(tag)
+    if entry is None and not tag & 0x10000:
+        newer = _newer_elements().get(tag)
+        if newer is not None:
+            return newer
+        if not tag & 0xFFFF:
+            return ("Group Length", "GroupLength", ("UL",))  # PS3.5 section 7.2
+        mask = mask_match(tag)
+        entry = RepeatersDictionary[mask] if mask else None
+    if entry is None:
+        return None
+    vrs, _vm, name, _retired, keyword = entry
+    return name, keyword, tuple(vrs.split(" or "))
+
+
+def element_vrs(tag: int) -> tuple[str, ...] | None:
+    """Return the VRs that PS3.6 allows for a tag, None if it is unknown or private.
+
+    Items and delimiters (FFFE,xxxx) have none: an empty tuple.
+    """
+    element = _element(tag)
+    if element is None:
+        return None
+    return () if tag >> 16 == 0xFFFE else element[2]
+
+
+def element_name(tag: int) -> str:
+    """Return the name of PS3.6; "Private Attribute" or "Unknown Attribute" where it has none."""
+    element = _element(tag)
+    if element is not None:
+        return element[0]
+    return "Private Attribute" if tag & 0x10000 else "Unknown Attribute"
+
+
+def element_keyword(tag: int) -> str:
+    """Return the keyword of PS3.6, empty where it has none."""
+    element = _element(tag)
+    return "" if element is None else element[1]
+
+
+class _Iods:
+    """The Types of ``iod_types.txt``: sets of attributes are split when they are first walked."""
+
+    def __init__(self, text: str) -> None:
+        _head, sop_classes, iods, sets = text.split("\n\n", 3)
+        self.of_sop_class = dict(line.split(" ") for line in sop_classes.splitlines())
+        self._modules = dict(line.split(" ", 1) for line in iods.splitlines())
+        self._sets: list[str | dict[int, str]] = [*sets.splitlines()]
+
+    def letters(self, sop_class_uid: str, path: tuple[int, ...], usages: str) -> Iterator[str]:
+        """Yield the Type letter of an attribute in every module of these usages that has it."""
+        iod = self.of_sop_class.get(sop_class_uid)
+        if iod is None or not path:
+            return
+        sets = {int(module[1:]) for module in self._modules[iod].split() if module[0] in usages}
+        for tag in path[:-1]:
+            found = {self._attributes(number).get(tag, "")[1:] for number in sets}
+            sets = {int(number) for number in found if number}
+        for number in sets:
+            entry = self._attributes(number).get(path[-1])
+            if entry:
+                yield entry[0]
+
+    def _attributes(self, number: int) -> dict[int, str]:
+        attributes = self._sets[number]
+        if isinstance(attributes, str):
+            attributes = {int(token[:8], 16): token[8:] for token in attributes.split()}
+            self._sets[number] = attributes
+        return attributes
+
+
+@cache
+def _iods() -> _Iods:
+    return _Iods(_data("iod_types.txt").decode())
+
+
+@lru_cache(maxsize=1 << 14)
+def attribute_type(sop_class_uid: str, path: tuple[int, ...]) -> str | None:
+    """Return the strictest Type of an attribute over the modules of its IOD: "1", "1C", "2", "2C" or "3".
+
+    ``path`` holds the tags of the enclosing sequences and the attribute's own. Modules of every usage count:
+    a Type 1 of an optional module is needed by the instance that has this module. None means that the IOD
+    does not have the attribute, or that the IOD is unknown. For numbers and codes (CS DS IS FD FL SL SS UL US
+    AT ...) outside Table E.1-1 the Types are not stored: None says nothing about these.
+    """
+    found = set(_iods().letters(sop_class_uid, path, "MCU"))
+    return next((_TYPES[letter] for letter in _STRICTNESS if letter in found), None)
+
+
+@lru_cache(maxsize=1 << 14)
+def mandatory_type(sop_class_uid: str, path: tuple[int, ...]) -> str | None:
+    """Return :func:`attribute_type` over the modules of usage M alone."""
+    found = set(_iods().letters(sop_class_uid, path, "M"))
+    return next((_TYPES[letter] for letter in _STRICTNESS if letter in found), None)
+
+
+def iod_name(sop_class_uid: str) -> str | None:
+    """Return the name of the IOD whose Types are known, such as "ct-image"."""
+    return _iods().of_sop_class.get(sop_class_uid)
+
+
+@cache
+def _newer_uids() -> dict[str, dict[str, str]]:
+    parts: dict[str, dict[str, str]] = json.loads(_data("uids.json"))
+    return parts
+
+
+def known_sop_class(sop_class_uid: str) -> bool:
+    """Whether PS3.6 registers the UID as a SOP class (a private one is not defined for de-identification)."""
+    entry = UID_dictionary.get(sop_class_uid)
+    return sop_class_uid in _iods().of_sop_class or (entry is not None and entry[1] == "SOP Class")
+
+
+def is_standard_uid(uid: str) -> bool:
+    """Whether a UID is one of the standard (PS3.6 Annex A, PS3.16) or of a public coding scheme.
+
+    Such a UID says what a thing is, never which: it is not replaced (PS3.15 section E.1.1).
+    """
+    if uid in UID_dictionary or _STANDARD_UID.fullmatch(uid):
+        return True
+    newer = _newer_uids()
+    return uid in newer["registered"] or uid in newer["coding_schemes"]
+
+
+def uid_name(uid: str) -> str:
+    """Return the registered name of a UID of the standard, empty for any other."""
+    entry = UID_dictionary.get(uid)
+    if entry is not None:
+        return entry[0]
+    newer = _newer_uids()
+    return newer["registered"].get(uid) or newer["coding_schemes"].get(uid, "")
