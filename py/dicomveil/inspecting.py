@@ -1,0 +1,92 @@
+"""Inspect: what an instance is, whose it is, and what about it needs a person's eyes. Nothing is changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .errors import Refused
+from .reading import Instance
+from .risk import VIDEO_TRANSFER_SYNTAXES, pixel_risks
+
+__all__ = ["Inspection", "inspect", "patient_identity"]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """Facts about an instance. ``patient`` is an identity, and the UIDs are the input's: never show or store.
+
+    ``risks`` are the reasons for which its pixels need a look (see ``risk``); ``frames`` counts at least 1.
+    """
+
+    sop_class: str
+    transfer_syntax: str
+    modality: str
+    patient: str
+    study_uid: str
+    series_uid: str
+    instance_uid: str
+    has_pixels: bool
+    risks: tuple[str, ...]
+    rows: int
+    columns: int
+    frames: int
+
+
+def patient_identity(instance: Instance) -> str:
+    """Return the string that stands for the patient: Patient ID, else name and birth date, else the study.
+
+    Padding, case and trailing ``^`` of a name do not make another person of one.
+    """
+    head = instance.head
+    patient_id = head.text(0x00100020).casefold()
+    if patient_id:
+        return f"id\0{patient_id}"
+    name = " ".join(head.text(0x00100010).rstrip("^= ").split()).casefold()
+    if name:
+        return f"name\0{name}\0{head.text(0x00100030)}"
+    return f"study\0{head.text(0x0020000D)}"
+
+
+def inspect(instance: Instance) -> Inspection:
+    """Inspect one instance.
+
+    Raises:
+        Refused: ``no-uid`` where the SOP Instance, Series or Study Instance UID is missing.
+    """
+    head = instance.head
+    uids = [head.text(tag) for tag in (0x0020000D, 0x0020000E, 0x00080018)]
+    for tag, uid in zip((0x0020000D, 0x0020000E, 0x00080018), uids, strict=True):
+        if not uid:
+            raise Refused("no-uid", tag)
+    risks: tuple[str, ...] = ()
+    modality = head.text(0x00080060)
+    if instance.pixels is not None:
+        risks = pixel_risks(
+            sop_class=instance.sop_class,
+            transfer_syntax=instance.transfer_syntax,
+            modality=modality,
+            image_type=tuple(head.text(0x00080008).split("\\")),
+            photometric=head.text(0x00280004),
+            burned_in_annotation=head.text(0x00280301),
+            conversion_type=head.text(0x00080064),
+            specimen_label_in_image=head.text(0x00480010),
+        )
+    return Inspection(
+        sop_class=instance.sop_class,
+        transfer_syntax=instance.transfer_syntax,
+        modality=modality,
+        patient=patient_identity(instance),
+        study_uid=uids[0],
+        series_uid=uids[1],
+        instance_uid=uids[2],
+        has_pixels=instance.pixels is not None,
+        risks=risks,
+        rows=head.number(0x00280010),
+        columns=head.number(0x00280011),
+        frames=max(head.number(0x00280008, 1), 1),
+    )
+
+
+def is_video(inspection: Inspection) -> bool:
+    """Tell whether the pixels are a video stream, which nothing here can look into."""
+    return inspection.transfer_syntax in VIDEO_TRANSFER_SYNTAXES

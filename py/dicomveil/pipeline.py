@@ -1,0 +1,183 @@
+"""The sentence: read -> inspect -> plan -> clean -> redact -> verify. Used alike by page and command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from . import verifying
+from .cleaning import Subject, assembled, clean_header, new_uid
+from .errors import Refused
+from .inspecting import Inspection, inspect, is_video
+from .planning import PixelClaim, plan
+from .profile import Profile
+from .pseudonyms import Pseudonyms
+from .reading import Instance, read_instance
+from .redacting import (
+    Redaction,
+    embedded_overlay_bits,
+    masked_pixels,
+    redacted_pixels,
+    trimmed_pixels,
+)
+from .rules import Rules
+from .source import Part, PartsSource, Source
+
+__all__ = ["PIXEL_MODES", "Cleaned", "Session", "clean_source"]
+
+PIXEL_MODES = ("review", "confirmed", "unclaimed")
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """A cleaned and verified instance; ``parts`` refer to the source it was made from.
+
+    ``name`` is ``<patient>/<study>/<series>/<instance>.dcm`` from the new identifiers; ``actions`` counts the
+    actions of PS3.15 Table E.1-1a; ``pixels`` is one of ``no risk``, ``redacted``, ``confirmed``,
+    ``unclaimed``, ``none``. Nothing in it but ``parts`` holds a value of the input.
+    """
+
+    parts: list[Part]
+    name: str
+    sop_class: str
+    transfer_syntax: str
+    actions: dict[str, int]
+    warnings: list[str]
+    pixels: str
+    sop_instance_uid: str
+    study_uid: str
+    series_uid: str
+
+
+class Session:
+    """What stays the same from file to file: the profile, its rules, and the pseudonyms under one key."""
+
+    def __init__(self, profile: Profile, pseudonyms: Pseudonyms) -> None:
+        self.profile = profile
+        self.pseudonyms = pseudonyms
+        self.rules = Rules(profile)
+
+    def new_uid(self, uid: str) -> str:
+        """Return the UID that stands for ``uid`` in the output."""
+        return uid if "retain_uids" in self.profile.options else new_uid(uid, self.pseudonyms)
+
+
+class _HeadSource:
+    """Keeps what was read from the beginning of a source: verification reads the same bytes once more."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._head = b""
+        self.size = source.size
+
+    def read(self, offset: int, length: int) -> bytes:
+        if offset + length <= len(self._head):
+            return self._head[offset : offset + length]
+        data = self._source.read(offset, length)
+        if offset == 0 and len(data) > len(self._head):
+            self._head = data
+        return data
+
+
+def pixel_state(
+    inspection: Inspection, *, pixels: str, redacted: bool, profile: Profile
+) -> tuple[str, PixelClaim]:
+    """Return the state of the pixels for the report, and what may be claimed of them.
+
+    Raises:
+        Refused: ``pixels-need-review``, or ``video-unchecked``: nobody said that the pixels are free of text.
+    """
+    if not inspection.has_pixels:
+        return "none", PixelClaim()
+    wanted = "clean_pixel_data" in profile.options
+    if redacted:
+        return "redacted", PixelClaim(redacted=True, clean=wanted)
+    if pixels == "confirmed":
+        return "confirmed", PixelClaim(clean=wanted)
+    if pixels == "unclaimed":
+        return "unclaimed", PixelClaim()
+    if inspection.risks:
+        raise Refused("video-unchecked" if is_video(inspection) else "pixels-need-review")
+    return "no risk", PixelClaim()
+
+
+def clean_source(
+    source: Source, session: Session, *, pixels: str = "review", redactions: Sequence[Redaction] = ()
+) -> Cleaned:
+    """Clean one instance and verify the result; only what passed is returned.
+
+    ``pixels``: ``review`` refuses an image at risk of burned-in text that no redaction covers, ``confirmed``
+    says that a person looked, ``unclaimed`` says nothing about the pixels.
+
+    Raises:
+        Refused: with a code of ``errors.CODES``; nothing of the file may leave then.
+    """
+    source = _HeadSource(source)
+    instance = read_instance(source)
+    inspection = inspect(instance)
+    state, claim = pixel_state(
+        inspection, pixels=pixels, redacted=bool(redactions), profile=session.profile
+    )
+    warnings = list(instance.warnings)
+    steps = plan(instance, session.rules, claim)
+    subject = Subject(inspection.patient, session.pseudonyms.shift_days(inspection.patient))
+    header = clean_header(instance, steps, session.profile, session.pseudonyms, subject)
+    parts = assembled(instance, header, _pixel_parts(instance, redactions, warnings))
+    cleaned = Cleaned(
+        parts=parts,
+        name=_name(session, inspection),
+        sop_class=inspection.sop_class,
+        transfer_syntax=inspection.transfer_syntax,
+        actions=steps.counts,
+        warnings=warnings,
+        pixels=state,
+        sop_instance_uid=session.new_uid(inspection.instance_uid),
+        study_uid=session.new_uid(inspection.study_uid),
+        series_uid=session.new_uid(inspection.series_uid),
+    )
+    _verify(source, cleaned, session.profile, subject)
+    return cleaned
+
+
+def _pixel_parts(instance: Instance, redactions: Sequence[Redaction], warnings: list[str]) -> list[Part]:
+    """Return the value of Pixel Data as parts: untouched ranges, and rows that were overwritten."""
+    if instance.pixels is None:
+        if redactions:
+            raise Refused("redaction-unsupported")
+        return []
+    part, trimmed = trimmed_pixels(instance)
+    if trimmed:
+        warnings.append("pixel-padding-removed")
+    mask = embedded_overlay_bits(instance)
+    if mask and instance.pixels.encapsulated:
+        raise Refused("embedded-overlay")
+    if mask:
+        part = masked_pixels(instance, part, mask)
+        warnings.append("embedded-overlay-removed")
+    return redacted_pixels(instance, part, redactions) if redactions else [part]
+
+
+def _name(session: Session, inspection: Inspection) -> str:
+    patient = session.pseudonyms.patient_id(inspection.patient)
+    uids = (inspection.study_uid, inspection.series_uid, inspection.instance_uid)
+    return "/".join([patient, *map(session.new_uid, uids)]) + ".dcm"
+
+
+def _verify(source: Source, cleaned: Cleaned, profile: Profile, subject: Subject) -> None:
+    """Raise the first problem that the independent reading of the finished parts finds."""
+    output = PartsSource(source, cleaned.parts)
+    claimed = cleaned.pixels in {"redacted", "confirmed"}
+    problems = [
+        problem
+        for problem in verifying.verify_instance(output).problems
+        if problem.code != "pixels-unclaimed" or claimed
+    ]
+    identifiers = verifying.collect_identifiers(source)
+    problems += verifying.verify_against(
+        identifiers,
+        output,
+        shift_days=subject.shift_days if "retain_longitudinal_modified_dates" in profile.options else None,
+        options=profile.options,
+    )
+    if problems:
+        raise Refused(problems[0].code, problems[0].tag)

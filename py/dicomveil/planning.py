@@ -1,0 +1,206 @@
+"""Plan: decide about every element of an instance, without changing anything.
+
+Planning is pure: an instance, a profile and what is known about the pixels give a tree of steps. Cleaning
+carries it out, the page shows it, tests compare it. Decisions that a newcomer would question:
+
+* Elements are handled under the VR that PS3.6 gives for their tag. An element that is encoded with another VR
+  (``UN`` above all) is kept only if its value has the form of PS3.6's VR, and is written with that one.
+* Of duplicate tags the last one counts, as in every reader that keeps a dictionary; the others are removed.
+* A code of a coding scheme that is not a public one keeps its value; its meaning is free text and is replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from .errors import Refused
+from .profile import Profile
+from .reading import PIXEL_DATA, DataSet, Element, Instance
+from .rules import DATE_VRS, STANDARD_SCHEMES, Decision, Rules
+from .tables import element_vrs, known_sop_class
+from .values import shift_date, shift_datetime, well_formed, well_formed_timezone
+
+__all__ = ["PixelClaim", "Plan", "Step", "plan", "walk"]
+
+_DUPLICATE = Decision("X", "", "duplicate")
+_LOCAL_CODE = Decision("D", "", "local-code")
+_STALE = Decision("X", "", "stale-after-redaction")
+_CLAIM = Decision("X", "", "marker")
+_HIT = Decision("X", "", "identifier-found")
+_MISPLACED_PIXELS = Decision("X", "", "pixels-not-in-place")
+_CODE_MEANING, _CODE_SCHEME = 0x00080104, 0x00080102
+_BURNED_IN_ANNOTATION = 0x00280301
+_TIMEZONE_OFFSET = 0x00080201
+#: Statistics of the pixels and what else tells of them as they were, PS3.3 C.7.6.3, C.7.6.16.
+_STALE_TAGS = frozenset(
+    {0x00280106, 0x00280107, 0x00280108, 0x00280109, 0x00280110, 0x00280111, 0x00603000, 0x7FE00001, 0x7FE00002}
+)
+_MAX_SHORT_VALUE = 0xFFFE
+
+
+@dataclass(frozen=True, slots=True)
+class PixelClaim:
+    """What will be true of the pixels: ``redacted`` if any is overwritten, ``clean`` if text is ruled out."""
+
+    redacted: bool = False
+    clean: bool = False
+
+
+class Step(NamedTuple):
+    """One element's fate. ``vr`` is the VR to write; ``items`` are the steps of a sequence that is kept."""
+
+    data_set: DataSet
+    element: Element
+    vr: str
+    decision: Decision
+    items: tuple[list[Step], ...] | None
+
+
+@dataclass(slots=True)
+class Plan:
+    """The steps of the whole data set in tag order, before and after Pixel Data together."""
+
+    steps: list[Step]
+    claim: PixelClaim
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def plan(
+    instance: Instance, rules: Rules, claim: PixelClaim, *, remove: frozenset[tuple[int, ...]] = frozenset()
+) -> Plan:
+    """Plan the cleaning of one instance; ``remove`` holds paths that verification found an identifier in.
+
+    Raises:
+        Refused: ``no-sop-class``, ``private-sop-class``, ``encapsulated-document``.
+    """
+    sop_class = instance.sop_class
+    if not sop_class:
+        raise Refused("no-sop-class", 0x00080016)
+    if not known_sop_class(sop_class):
+        raise Refused("private-sop-class", 0x00080016)
+    planner = _Planner(rules, sop_class, claim, remove)
+    steps = planner.data_set(instance.head, ())
+    if instance.tail.elements:
+        steps = _last_of_each([*steps, *planner.data_set(instance.tail, ())])
+    if any(step.element.tag == 0x00420011 for step in steps):
+        raise Refused("encapsulated-document", 0x00420011)
+    return Plan(steps, claim, planner.counts)
+
+
+def walk(steps: list[Step], path: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], Step]]:
+    """Yield every step with the tags of its enclosing sequences and its own, parents first."""
+    for step in steps:
+        here = (*path, step.element.tag)
+        yield here, step
+        for item in step.items or ():
+            yield from walk(item, here)
+
+
+def _last_of_each(steps: list[Step]) -> list[Step]:
+    """Sort by tag; of equal tags only the last stays planned, the others are removed."""
+    ordered = sorted(steps, key=lambda step: step.element.tag)
+    for i in range(len(ordered) - 1):
+        if ordered[i].element.tag == ordered[i + 1].element.tag:
+            ordered[i] = ordered[i]._replace(decision=_DUPLICATE, items=None)
+    return ordered
+
+
+class _Planner:
+    def __init__(
+        self, rules: Rules, sop_class: str, claim: PixelClaim, remove: frozenset[tuple[int, ...]]
+    ) -> None:
+        self.rules = rules
+        self.sop_class = sop_class
+        self.remove = remove
+        self.counts: dict[str, int] = {}
+        self.root_overrides: dict[int, Decision] = {}
+        if claim.redacted:
+            self.root_overrides |= dict.fromkeys(_STALE_TAGS, _STALE)
+        if claim.clean:
+            self.root_overrides[_BURNED_IN_ANNOTATION] = _CLAIM
+
+    def data_set(self, data_set: DataSet, path: tuple[int, ...]) -> list[Step]:
+        steps = []
+        counts = self.counts
+        last, ordered = -1, True
+        local_code = self._is_local_code(data_set) if path else False
+        for element in data_set.elements:
+            step = self.element(data_set, element, (*path, element.tag))
+            if local_code and element.tag == _CODE_MEANING:
+                step = step._replace(decision=_LOCAL_CODE)
+            ordered = ordered and element.tag > last
+            last = element.tag
+            action = step.decision.action
+            counts[action] = counts.get(action, 0) + 1
+            steps.append(step)
+        return steps if ordered else _last_of_each(steps)
+
+    def element(self, data_set: DataSet, element: Element, path: tuple[int, ...]) -> Step:
+        tag = element.tag
+        decision = self.rules.decide(self.sop_class, path)
+        if not path[:-1] and tag in self.root_overrides:
+            decision = self.root_overrides[tag]
+        elif path in self.remove:
+            decision = _HIT
+        elif tag in PIXEL_DATA:
+            decision = _MISPLACED_PIXELS  # in an item, or a second time: nothing there was looked at
+        vr = element.vr
+        if decision.action == "X":
+            return Step(data_set, element, vr, decision, None)
+        vr = _vr_to_write(tag, vr)
+        if element.items is not None or vr == "SQ":
+            if decision.action in "KCU" and vr == "SQ" and element.items is not None:
+                items = tuple(self.data_set(item, path) for item in element.items)
+                return Step(data_set, element, vr, decision, items)
+            if decision.action in "KCU":
+                decision = Decision("X", decision.code, "vr-mismatch")
+            return Step(data_set, element, vr, decision, None)
+        if decision.action in "KCU":
+            decision = self.checked(data_set, element, vr, path, decision)
+        return Step(data_set, element, vr, decision, None)
+
+    def checked(
+        self, data_set: DataSet, element: Element, vr: str, path: tuple[int, ...], decision: Decision
+    ) -> Decision:
+        """Let a value stay or be changed only if it has the form that its VR says."""
+        value = data_set.value(element)
+        if decision.action == "C" and not _is_shiftable(path[-1], vr, value):
+            return self.rules.fall_back(self.sop_class, path, "not-a-date")
+        fits = well_formed(vr, value) and (vr == element.vr or _is_plausible(vr, value))
+        if not fits:
+            return self.rules.fall_back(self.sop_class, path, "invalid-value")
+        return decision
+
+    @staticmethod
+    def _is_local_code(item: DataSet) -> bool:
+        """Tell whether an item is a code of a scheme that a site may fill with its own meanings."""
+        if item.find(_CODE_MEANING) is None:
+            return False
+        return item.text(_CODE_SCHEME) not in STANDARD_SCHEMES
+
+
+def _vr_to_write(tag: int, vr: str) -> str:
+    """Return the VR of PS3.6 for a tag; where it allows several, the encoded one if it is among them."""
+    vrs = element_vrs(tag)
+    if not vrs or vr in vrs:
+        return vr
+    return "OW" if "OW" in vrs and len(vrs) > 1 and "US" not in vrs else vrs[0]
+
+
+def _is_plausible(vr: str, value: bytes) -> bool:
+    """Tell whether a value that was encoded with another VR may be written with this one."""
+    if vr in {"AT", "US", "SS", "UL", "SL", "FL", "FD", "SV", "UV"}:
+        return len(value) <= 64  # numbers of a text VR would be letters: a long one is not numbers
+    return vr not in {"OB", "OW", "OD", "OF", "OL", "OV", "UN"} and len(value) <= _MAX_SHORT_VALUE
+
+
+def _is_shiftable(tag: int, vr: str, value: bytes) -> bool:
+    if vr == "DA":
+        return shift_date(value, -1) is not None
+    if vr == "DT":
+        return shift_datetime(value, -1) is not None
+    if tag == _TIMEZONE_OFFSET:
+        return well_formed_timezone(value)
+    return vr in DATE_VRS

@@ -1,0 +1,119 @@
+"""A profile: which options of PS3.15 E.3 are on, and the salt that makes a passphrase the project's own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from .errors import WrongUse
+
+__all__ = ["AVAILABLE", "OPTIONS", "Profile"]
+
+#: The options of PS3.15 E.3, by the standard's names.
+OPTIONS = (
+    "clean_pixel_data",
+    "clean_recognizable_visual_features",
+    "clean_graphics",
+    "clean_structured_content",
+    "clean_descriptors",
+    "retain_longitudinal_full_dates",
+    "retain_longitudinal_modified_dates",
+    "retain_patient_characteristics",
+    "retain_device_identity",
+    "retain_institution_identity",
+    "retain_uids",
+    "retain_safe_private",
+)
+#: Those that this version carries out; the others are refused, never silently left undone.
+AVAILABLE = frozenset(
+    {
+        "clean_pixel_data",
+        "retain_longitudinal_full_dates",
+        "retain_longitudinal_modified_dates",
+        "retain_patient_characteristics",
+        "retain_device_identity",
+        "retain_institution_identity",
+        "retain_uids",
+    }
+)
+_DEFAULT_OPTIONS = frozenset({"clean_pixel_data", "retain_longitudinal_modified_dates"})
+# Not a secret: it only keeps one table of guessed passphrases from serving every product.
+_DEFAULT_SALT = b"dicomveil default profile, salt 1"
+_SALT_BYTES = range(8, 65)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Options beside the Basic Application Level Confidentiality Profile (PS3.15 E.2), which always applies.
+
+    ``salt`` (8 to 64 bytes) goes into the derivation of the key from a passphrase: the same passphrase and
+    the same salt give the same pseudonyms.
+
+    Raises:
+        WrongUse: ``option-unknown``, ``option-not-available``, ``option-conflict`` or ``profile-invalid``.
+    """
+
+    name: str
+    options: frozenset[str]
+    salt: bytes = _DEFAULT_SALT
+
+    def __post_init__(self) -> None:
+        if not self.options <= frozenset(OPTIONS):
+            raise WrongUse("option-unknown")
+        if not self.options <= AVAILABLE:
+            raise WrongUse("option-not-available")
+        if {"retain_longitudinal_full_dates", "retain_longitudinal_modified_dates"} <= self.options:
+            raise WrongUse("option-conflict")
+        if len(self.salt) not in _SALT_BYTES:
+            raise WrongUse("profile-invalid")
+
+    @classmethod
+    def default(cls) -> Profile:
+        """Return Basic + Clean Pixel Data + Retain Longitudinal with Modified Dates, no private elements."""
+        return cls("default", _DEFAULT_OPTIONS)
+
+    @classmethod
+    def from_json(cls, text: str) -> Profile:
+        """Read ``{"dicomveil_profile": 1, "name": "...", "options": [...], "salt": "<hex>"}``.
+
+        ``salt`` may be left out. Unknown members are refused: what a profile asks for must not be ignored.
+        """
+        try:
+            data = json.loads(text)
+        except ValueError:
+            raise WrongUse("profile-invalid") from None
+        if not isinstance(data, dict) or not data.keys() <= {"dicomveil_profile", "name", "options", "salt"}:
+            raise WrongUse("profile-invalid")
+        name, options, salt = data.get("name"), data.get("options"), data.get("salt", _DEFAULT_SALT.hex())
+        valid = (
+            data.get("dicomveil_profile") == 1
+            and isinstance(name, str)
+            and isinstance(salt, str)
+            and isinstance(options, list)
+            and all(isinstance(option, str) for option in options)
+        )
+        if not valid:
+            raise WrongUse("profile-invalid")
+        try:
+            return cls(name, frozenset(options), bytes.fromhex(salt))
+        except ValueError:
+            raise WrongUse("profile-invalid") from None
+
+    def with_options(self, options: list[str]) -> Profile:
+        """Return this profile with more options; a date option given here takes the other one's place."""
+        kept = set(self.options)
+        for option in options:
+            if option.startswith("retain_longitudinal_"):
+                kept -= {"retain_longitudinal_full_dates", "retain_longitudinal_modified_dates"} - set(options)
+            kept.add(option)
+        return Profile(self.name, frozenset(kept), self.salt)
+
+    def to_json(self) -> str:
+        """Write the form that :meth:`from_json` reads."""
+        data = {
+            "dicomveil_profile": 1,
+            "name": self.name,
+            "options": sorted(self.options),
+            "salt": self.salt.hex(),
+        }
+        return json.dumps(data, indent=1)

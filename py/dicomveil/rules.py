@@ -1,0 +1,191 @@
+"""The rule of each attribute: PS3.15 Table E.1-1 with the profile's options, and what holds outside it.
+
+A rule is found once per tag and profile; a compound code (X/Z/D ...) is resolved once per tag, place and SOP
+class by the attribute's Type in that IOD (PS3.15 E.1.1). Outside the table, which the standard calls a
+minimum, the VR decides: numbers and codes stay, dates follow the date option, names, AE titles and URLs go,
+free text stays only where it was reviewed as technical.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .profile import Profile
+from .tables import SAFE_TEXT, Row, attribute_type, element_vrs, iod_name, known_sop_class, row_for
+
+__all__ = ["STANDARD_SCHEMES", "Decision", "Rules"]
+
+DATE_VRS = frozenset({"DA", "TM", "DT"})
+TEXT_VRS = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
+_IDENTIFYING_VRS = frozenset({"AE", "AS", "PN", "UR"})
+_BULK_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
+_CODE_TAGS = frozenset({0x00080100, 0x00080102, 0x00080103, 0x00080104, 0x00080119})
+#: Attributes that describe the data set itself and are written anew, or have no place in a data set.
+_MARKER_TAGS = frozenset({0x00120062, 0x00120063, 0x00120064, 0x00280303})
+_PRIVATE_CHARACTERISTICS = 0x00080300
+_TIMEZONE_OFFSET = 0x00080201
+
+#: Coding schemes of PS3.16 Table 8-1 that a site cannot fill with meanings of its own.
+STANDARD_SCHEMES = frozenset(
+    "DCM SCT SRT SNM3 99SDM SNM RADLEX LN UCUM FMA UMLS NCIt NCI ISO3166_1 ISO639_1 ISO639_2 RFC5646 RFC3066 I9C"
+    " I9CP ICD9 I10 I10P I11 ICDO3 CPT4 C4 MGI MP MA NYUMCCG ITIS_TSN UBERON PATHLEX PUBCHEM_CID RXNORM UNII HPC"
+    " TCIA NEU BI BARI MDC PHENX MAYOASRG CADSR NICIP IBSI MSH UMDNS GMDN DOI ACR BRLX NDC".split()
+)
+
+
+class Decision(NamedTuple):
+    """What happens to an attribute and why.
+
+    ``action`` is one of ``K X Z D U C`` (PS3.15 Table E.1-1a), ``code`` the code as printed there (empty
+    outside the table), ``reason`` a message id, ``option`` the option that gave the code.
+    """
+
+    action: str
+    code: str
+    reason: str
+    option: str | None = None
+
+
+class _Rule(NamedTuple):
+    """A rule before the IOD is known: the code and, for when it cannot be carried out, the basic one."""
+
+    code: str
+    basic: str
+    reason: str
+    option: str | None = None
+
+
+def _is_required(attribute_type: str | None) -> bool:
+    return attribute_type in {"1", "1C"}
+
+
+class Rules:
+    """The rules under one profile, with everything that was looked up so far."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self._rules: dict[int, _Rule] = {}
+        self._decisions: dict[tuple[str, tuple[int, ...]], Decision] = {}
+        self._fallbacks: dict[tuple[str, tuple[int, ...]], Decision] = {}
+
+    def decide(self, sop_class: str, path: tuple[int, ...]) -> Decision:
+        """Decide about the attribute ``path[-1]`` inside the sequences ``path[:-1]``."""
+        key = (sop_class, path)
+        found = self._decisions.get(key)
+        if found is None:
+            found = self._decisions[key] = self._decide(sop_class, path)
+        return found
+
+    def fall_back(self, sop_class: str, path: tuple[int, ...], reason: str) -> Decision:
+        """Decide about an attribute whose value cannot be kept or cleaned as :meth:`decide` said."""
+        key = (sop_class, path)
+        found = self._fallbacks.get(key)
+        if found is None:
+            rule = self._rule(path[-1])
+            code = rule.basic if rule.basic not in {"K", "C", "U"} else "X/Z/D"
+            action = self._resolve(code, sop_class, path)
+            found = self._fallbacks[key] = Decision(action, rule.basic, reason)
+        return found if found.reason == reason else found._replace(reason=reason)
+
+    def _decide(self, sop_class: str, path: tuple[int, ...]) -> Decision:
+        rule = self._rule(path[-1])
+        action = self._resolve(rule.code, sop_class, path)
+        foreign = (
+            rule.reason == "safe-text"
+            and iod_name(sop_class) is not None
+            and path[-1] not in _CODE_TAGS
+            and attribute_type(sop_class, path) is None
+        )
+        if foreign:
+            return Decision("X", "", "foreign-text")
+        return Decision(action, rule.code if rule.reason == "table" else "", rule.reason, rule.option)
+
+    def _rule(self, tag: int) -> _Rule:
+        rule = self._rules.get(tag)
+        if rule is None:
+            rule = self._rules[tag] = self._make_rule(tag)
+        return rule
+
+    def _make_rule(self, tag: int) -> _Rule:
+        group = tag >> 16
+        if group < 8:
+            return _Rule("X", "X", "group-not-allowed")  # command, File Meta and directory elements
+        if not tag & 0xFFFF:
+            return _Rule("X", "X", "group-length")
+        if tag in _MARKER_TAGS:
+            return _Rule("X", "X", "marker")
+        if tag == _PRIVATE_CHARACTERISTICS:
+            return _Rule("X", "X", "private")
+        row = row_for(tag)
+        if row is not None:
+            return self._table_rule(tag, row)
+        if group & 0xFF00 == 0x6000:
+            return _Rule("X", "X", "overlay")  # describes an overlay whose data the table removes
+        vrs = element_vrs(tag)
+        if not vrs:
+            return _Rule("X", "X", "unknown")
+        return self._vr_rule(tag, vrs[0])
+
+    def _table_rule(self, tag: int, row: Row) -> _Rule:
+        reason = "private" if tag >> 16 & 1 else "table"
+        active = [(code, option) for option, code in row.options.items() if option in self.profile.options]
+        kept = [entry for entry in active if entry[0] == "K"]
+        if kept:
+            return _Rule("K", row.basic, reason, kept[0][1])
+        for code, option in active:
+            date = option == "retain_longitudinal_modified_dates"
+            if date and (row.vr[0] in DATE_VRS or tag == _TIMEZONE_OFFSET):
+                return _Rule(code, row.basic, reason, option)
+        return _Rule(row.basic, row.basic, reason)
+
+    def _vr_rule(self, tag: int, vr: str) -> _Rule:
+        options = self.profile.options
+        if vr == "UI":
+            return _Rule("K" if "retain_uids" in options else "U", "U", "uid")
+        if vr in DATE_VRS:
+            if "retain_longitudinal_full_dates" in options:
+                return _Rule("K", "X/Z/D", "date", "retain_longitudinal_full_dates")
+            if "retain_longitudinal_modified_dates" in options:
+                return _Rule("C", "X/Z/D", "date", "retain_longitudinal_modified_dates")
+            return _Rule("X/Z/D", "X/Z/D", "date")
+        if vr in _IDENTIFYING_VRS:
+            return _Rule("X/Z/D", "X/Z/D", "identifying-vr")
+        if vr in TEXT_VRS:
+            if tag in SAFE_TEXT:
+                return _Rule("K", "X/Z/D", "safe-text")
+            return _Rule("X/Z/D", "X/Z/D", "free-text")
+        if vr in _BULK_VRS:
+            return _Rule("K/X", "X", "bulk")
+        if vr == "UN":
+            return _Rule("X", "X", "unknown")
+        return _Rule("K", "X/Z/D", "sequence" if vr == "SQ" else "code-or-number")
+
+    def _resolve(self, code: str, sop_class: str, path: tuple[int, ...]) -> str:
+        """Resolve a compound code by the attribute's Type: D or U for 1 and 1C, Z for 2 and 2C, else X."""
+        if code == "X":
+            return "D" if self._date_of_type_1(sop_class, path) else "X"
+        if len(code) == 1:
+            return code
+        known = iod_name(sop_class) is not None
+        type_ = attribute_type(sop_class, path)
+        if code == "K/X":  # bulk data: kept where the IOD has a place for it
+            return "X" if type_ is None else "K"
+        if not known and known_sop_class(sop_class):
+            type_ = "2"  # an IOD whose Types are not known: leave the attribute, without its value
+        required = _is_required(type_)
+        if code == "X/Z/U*":
+            return "U" if required else "Z" if type_ in {"2", "2C"} else "X"
+        if code == "X/D":
+            return "D" if type_ in {"1", "1C", "2", "2C"} else "X"
+        if code == "Z/D":
+            return "D" if required else "Z"
+        if code == "X/Z":
+            return "X" if type_ in {None, "3"} else "Z"
+        return "D" if required else "Z" if type_ in {"2", "2C"} else "X"
+
+    @staticmethod
+    def _date_of_type_1(sop_class: str, path: tuple[int, ...]) -> bool:
+        """X against a Type 1 date (Presentation Creation Date): PS3.15 E.1.1 puts the IOD's integrity first."""
+        vrs = element_vrs(path[-1])
+        return bool(vrs) and vrs[0] in DATE_VRS and attribute_type(sop_class, path) == "1"
+

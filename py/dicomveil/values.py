@@ -1,0 +1,133 @@
+"""Values: which are well formed, how dates move, and what stands in for what was there.
+
+VR definitions: PS3.5 6.2. All values here are encoded bytes as they stand in a data element, padding included.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from datetime import date, timedelta
+
+__all__ = ["DUMMY_TEXT", "dummy", "pad", "shift_date", "shift_datetime", "well_formed"]
+
+DUMMY_TEXT = b"REMOVED"
+_DUMMY_DATE = b"19000101"
+
+_CS = rb"[A-Z0-9_ /.+-]{0,16}"
+_PATTERNS = {
+    "CS": re.compile(_CS + rb"(?:\\" + _CS + rb")*\0?"),
+    "IS": re.compile(rb"[ 0-9+-]{0,14}(?:\\[ 0-9+-]{0,14})*\0?"),
+    "DS": re.compile(rb"[ 0-9+.eE-]{0,24}(?:\\[ 0-9+.eE-]{0,24})*\0?"),
+    "UI": re.compile(rb"[0-9.]{0,64}(?:\\[0-9.]{0,64})*[ \0]?"),
+    "AS": re.compile(rb"(?:\d{3}[DWMY] ?)?"),
+    "DA": re.compile(rb"(?:\d{8}(?:\\\d{8})*)? *\0?"),
+    "TM": re.compile(rb"(?:[\d:]{2,8}(?:\.\d{1,6})? *(?:\\[\d:]{2,8}(?:\.\d{1,6})? *)*)?\0?"),
+    "DT": re.compile(rb"[\d.+-]{0,26} *(?:\\[\d.+-]{0,26} *)*\0?"),
+}
+_UNITS = {
+    "AT": 4, "FD": 8, "FL": 4, "OD": 8, "OF": 4, "OL": 4, "OV": 8, "OW": 2, "SL": 4, "SS": 2, "SV": 8,
+    "UL": 4, "US": 2, "UV": 8,
+}  # fmt: skip
+_DATE = re.compile(rb"(\d{4})\.?(\d\d)\.?(\d\d)")
+_DATETIME = re.compile(rb"(\d{4})(\d\d)?(\d\d)?(\d{2,6}(?:\.\d{1,6})?)?([+-]\d{4})?")
+_TIMEZONE = re.compile(rb"[+-](?:0\d|1[0-4])[0-5]\d ?")
+
+_DUMMIES = {
+    "AE": DUMMY_TEXT,
+    "AS": b"000Y",
+    "CS": DUMMY_TEXT,
+    "DA": _DUMMY_DATE,
+    "DS": b"0",
+    "DT": _DUMMY_DATE + b"000000",
+    "IS": b"0",
+    "TM": b"000000",
+    "UR": b"urn:removed",
+    **dict.fromkeys(("LO", "LT", "PN", "SH", "ST", "UC", "UT"), DUMMY_TEXT),
+    **{vr: bytes(size) for vr, size in _UNITS.items()},
+    "OB": b"\0\0",
+    "UN": b"\0\0",
+}
+
+
+def pad(value: bytes, vr: str) -> bytes:
+    """Make the length even: with NULL for UI and binary VRs, with a space for text (PS3.5 6.2)."""
+    if len(value) & 1:
+        return value + (b"\0" if vr in {"UI", "OB", "UN"} else b" ")
+    return value
+
+
+def dummy(vr: str) -> bytes:
+    """Return the fixed stand-in of a VR: not empty, legal, the same for everyone."""
+    return pad(_DUMMIES[vr], vr)
+
+
+def well_formed(vr: str, value: bytes) -> bool:
+    """Tell whether a value that is to be kept has the form of its VR: what has not may be anything."""
+    pattern = _PATTERNS.get(vr)
+    if pattern is not None:
+        return pattern.fullmatch(value) is not None
+    unit = _UNITS.get(vr)
+    return unit is None or len(value) % unit == 0
+
+
+def well_formed_timezone(value: bytes) -> bool:
+    """Tell whether a value is a Timezone Offset From UTC, ``&ZZXX`` (PS3.3 C.12.1.1.8)."""
+    return not value or _TIMEZONE.fullmatch(value) is not None
+
+
+def _shifted(year: bytes, month: bytes, day: bytes, days: int) -> bytes | None:
+    try:
+        moved = date(int(year), int(month), int(day)) + timedelta(days)
+    except (ValueError, OverflowError):
+        return None
+    return b"%04d%02d%02d" % (moved.year, moved.month, moved.day)
+
+
+def shift_date(value: bytes, days: int) -> bytes | None:
+    """Shift a DA value (every one of a multi-valued one) by whole days; ``None`` if it is not a date.
+
+    The form before DICOM, ``YYYY.MM.DD``, is read, and written anew as DA.
+    """
+    shifted = []
+    for part in value.rstrip(b" \0").split(b"\\"):
+        text = part.strip()
+        match = _DATE.fullmatch(text)
+        moved = b"" if not text else _shifted(*match.groups(), days) if match else None
+        if moved is None:
+            return None
+        shifted.append(moved)
+    return pad(b"\\".join(shifted), "DA")
+
+
+def shift_datetime(value: bytes, days: int) -> bytes | None:
+    """Shift a DT value by whole days: time, fraction and offset stay; ``None`` if it is not a date and time.
+
+    A year or a month alone is shifted from its middle, and stays a year or a month.
+    """
+    shifted = []
+    for part in value.rstrip(b" \0").split(b"\\"):
+        text = part.strip()
+        match = _DATETIME.fullmatch(text)
+        if not text:
+            shifted.append(b"")
+            continue
+        if match is None:
+            return None
+        year, month, day, time, offset = match.groups()
+        moved = _shifted(year, month or b"07", day or b"15", days)
+        if moved is None or (time and not day):
+            return None
+        kept = 8 if day else 6 if month else 4
+        shifted.append(moved[:kept] + (time or b"") + (offset or b""))
+    return pad(b"\\".join(shifted), "DT")
+
+
+def swapped(vr: str, value: bytes) -> bytes:
+    """Change the byte order of a binary value (PS3.5 7.3)."""
+    unit = 2 if vr == "AT" else _UNITS.get(vr, 1)
+    if unit == 1:
+        return value
+    kind = {2: "H", 4: "I", 8: "Q"}[unit]
+    count = len(value) // unit
+    return struct.pack(f">{count}{kind}", *struct.unpack(f"<{count}{kind}", value))
