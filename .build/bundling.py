@@ -1,0 +1,162 @@
+"""Putting dist/ together: web/ as it is, Pyodide's files, and the Python of the browser as compiled archives.
+
+Nothing in dist/ depends on the machine, the time or the order of anything: two builds are byte-identical.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import environment
+import licensing
+import resolving
+import trimming
+from places import CACHE, DIST, HERE, PACKAGE, WEB, BuildError, say
+from trimming import Files
+
+COMPILED = CACHE / "compiled"
+PYODIDE_FILES = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm")
+FIXED_DATE = (2026, 1, 1, 0, 0, 0)
+SITE_PACKAGES = "/lib/python3.14/site-packages/"
+
+# Of web/, what is for its readers and its type checker.
+_NOT_SERVED = ("README.md", ".d.ts")
+# Of the package, what is for the command line.
+_NOT_IN_BROWSER = ("cli.py", "__main__.py", "py.typed")
+
+
+def store_archive(files: Files) -> bytes:
+    """Make a ZIP file without compression, dates, or an order of its own."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in sorted(files.items()):
+            entry = zipfile.ZipInfo(name, FIXED_DATE)
+            entry.create_system = 3  # Unix, also where the build runs on Windows
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, data)
+    return out.getvalue()
+
+
+def package_files() -> Files:
+    """Read dicomveil's own modules and data that go into the browser."""
+    return {
+        f"dicomveil/{path.relative_to(PACKAGE).as_posix()}": path.read_bytes()
+        for path in sorted(PACKAGE.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts and path.name not in _NOT_IN_BROWSER
+    }
+
+
+def compile_files(
+    node: Path, name: str, files: Files, *, prefix: str, optimize: int = 0, docstrings: bool = False
+) -> Files:
+    """Byte-compile files by Pyodide under Node; keep the result by the hash of all that goes into it."""
+    source = store_archive(files)
+    settings = json.dumps({"prefix": prefix, "optimize": optimize, "docstrings": docstrings})
+    scripts = (HERE / "compile.mjs", HERE / "compiling.py", HERE / "package-lock.json")
+    kept = COMPILED / f"{name}-{environment.fingerprint(source, settings, *scripts)}.zip"
+    if not kept.is_file():
+        say(f"Compiling {name}")
+        COMPILED.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+            work = Path(folder)
+            (work / "source.zip").write_bytes(source)
+            compiled = work / "compiled.zip"
+            environment.run(
+                [node, scripts[0], resolving.PYODIDE, work / "source.zip", compiled, settings], cwd=work
+            )
+            for old in COMPILED.glob(f"{name}-*.zip"):
+                old.unlink()
+            compiled.replace(kept)
+    return trimming.read_archive(kept.read_bytes(), lambda _: True)
+
+
+def python_archives(node: Path, wheels: dict[str, bytes]) -> dict[str, bytes]:
+    """Make the archives of dist/python/."""
+    stdlib = trimming.trim_stdlib((resolving.PYODIDE / "python_stdlib.zip").read_bytes())
+    trimmed: dict[str, tuple[Files, bool]] = {
+        # The second is whether docstrings stay: numpy and imagecodecs work with theirs while being imported.
+        "pydicom": (trimming.trim_pydicom(wheels["pydicom"]), False),
+        "dicomveil": (package_files(), False),
+        "numpy": (trimming.trim_numpy(wheels["numpy"]), True),
+        "imagecodecs": (trimming.trim_imagecodecs(wheels["imagecodecs"]), True),
+    }
+    compiled = {
+        name: compile_files(node, name, files, prefix=SITE_PACKAGES, docstrings=docstrings)
+        for name, (files, docstrings) in trimmed.items()
+    }
+    # -OO for the standard library alone; assertions of all others stay as they are on CPython.
+    library = compile_files(node, "stdlib", stdlib, prefix="/lib/python314.zip/", optimize=2, docstrings=True)
+    return {
+        "python/stdlib.zip": store_archive(library),
+        "python/core.zip": store_archive(compiled["pydicom"] | compiled["dicomveil"]),
+        "python/numpy.zip": store_archive(compiled["numpy"]),
+        "python/imagecodecs.zip": store_archive(compiled["imagecodecs"]),
+    }
+
+
+def web_files() -> Files:
+    """Read web/, byte for byte."""
+    return {
+        path.relative_to(WEB).as_posix(): path.read_bytes()
+        for path in sorted(WEB.rglob("*"))
+        if path.is_file() and not path.name.endswith(_NOT_SERVED)
+    }
+
+
+def _listing(files: Files) -> str:
+    """Describe files for the page: path to SHA-256 and size."""
+    entries = {
+        name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+        for name, data in sorted(files.items())
+    }
+    return json.dumps(entries, indent=1) + "\n"
+
+
+def contents(node: Path) -> Files:
+    """Make every file of dist/."""
+    wheels = {name: resolving.wheel(pin) for name, pin in resolving.check_lock(node).items()}
+    files = web_files()
+    made = python_archives(node, wheels)
+    made |= {f"pyodide/{name}": (resolving.PYODIDE / name).read_bytes() for name in PYODIDE_FILES}
+    made |= licensing.licences(wheels)
+    clash = files.keys() & made.keys()
+    if clash:
+        raise BuildError(f"web/ has files of names that the build makes: {', '.join(sorted(clash))}")
+    files |= made
+    files["assets.json"] = _listing(files).encode()
+    sums = (f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(files.items()))
+    files["SHA256SUMS"] = "".join(sums).encode()
+    return files
+
+
+def write(files: Files, target: Path) -> None:
+    """Make a directory hold exactly these files; what is the same already is not touched."""
+    for name, data in files.items():
+        path = target / name
+        if not path.is_file() or path.read_bytes() != data:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    for path in sorted(target.rglob("*"), reverse=True):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+        elif path.is_file() and path.relative_to(target).as_posix() not in files:
+            path.unlink()
+
+
+def build(node: Path, target: Path = DIST, *, check: Callable[[Path, Path], None] | None = None) -> None:
+    """Build dist/ (or another directory)."""
+    write(contents(node), target)
+    if check is not None:
+        check(node, target)
+
+
+def forget_compiled() -> None:
+    """Throw the compiled archives away, so that the next build makes them again."""
+    shutil.rmtree(COMPILED, ignore_errors=True)

@@ -1,0 +1,106 @@
+"""What of each third-party archive the browser gets. Everything that is left out is left out here, by name."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+
+Files = dict[str, bytes]
+
+# The standard library: what neither the core nor Pyodide's own start imports. A name that ends in "/" is a folder.
+_NO_STDLIB = (
+    *("_pyrepl/", "concurrent/interpreters/", "ctypes/macholib/", "curses/", "dbm/", "ensurepip/", "html/"),
+    *("http/", "idlelib/", "lib2to3/", "multiprocessing/", "pydoc_data/", "sqlite3/", "test/", "tkinter/"),
+    *("tomllib/", "unittest/", "venv/", "wsgiref/", "xml/", "xmlrpc/", "asyncio/__main__.py"),
+    *("_pydatetime.py", "_pydecimal.py", "_pyio.py", "bdb.py", "cProfile.py", "cmd.py", "code.py"),
+    *("colorsys.py", "difflib.py", "doctest.py", "ftplib.py", "imaplib.py", "mailbox.py", "modulefinder.py"),
+    *("netrc.py", "optparse.py", "pdb.py", "pickletools.py", "plistlib.py", "poplib.py", "profile.py"),
+    *("pstats.py", "pyclbr.py", "pydoc.py", "sched.py", "shelve.py", "smtplib.py", "socketserver.py"),
+    *("tabnanny.py", "trace.py", "turtle.py", "wave.py", "webbrowser.py", "zipapp.py"),
+)
+# The encodings of DICOM's character sets (PS3.3 C.12.1.1.2), of the search for identifiers, and of Python itself.
+_ENCODINGS = (
+    *("__init__", "aliases", "ascii", "latin_1", "utf_8", "utf_16", "utf_32", "cp437", "cp1252", "idna"),
+    *("punycode", "iso8859_", "iso2022_", "euc_", "gb", "big5", "shift_jis", "cp932", "cp949", "johab", "hz"),
+    *("koi8", "tis_620", "cp874", "hex_codec", "base64_codec", "raw_unicode_escape", "unicode_escape"),
+    *("charmap", "undefined"),
+)
+_NO_PYDICOM = ("cli/", "sr/", "data/", "examples/", "py.typed")
+_NO_NUMPY = (
+    *(
+        "f2py/",
+        "typing/",
+        "polynomial/",
+        "testing/",
+        "random/",
+        "fft/",
+        "doc/",
+        "distutils/",
+        "_pyinstaller/",
+    ),
+    *("conftest.py", "linalg/lapack_lite.", "py.typed"),
+)
+_NO_NUMPY_KINDS = (".pyi", ".h", ".a", ".pxd", ".c", ".pyx", ".md", ".txt", ".ini", ".pc", ".template")
+# The codecs that decode and encode DICOM's transfer syntaxes, and what they share.
+_CODECS = ("_shared", "_imcd", "_jpeg8", "_jpegls", "_jpeg2k", "_htj2k", "_jpegxl")
+
+# pydicom asks for these modules when it is imported; the sample files behind them are not here.
+_PYDICOM_STUBS = {
+    "pydicom/examples/__init__.py": b"",
+    "pydicom/data/__init__.py": (
+        b"def get_charset_files(*args, **kwargs):\n    return []\n\n\n"
+        b"get_palette_files = get_testdata_files = get_charset_files\n\n\n"
+        b"def get_testdata_file(*args, **kwargs):\n    return None\n"
+    ),
+}
+
+
+def read_archive(data: bytes, keep: Callable[[str], bool]) -> Files:
+    """Read the files of a ZIP archive that `keep` wants."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist() if name[-1] != "/" and keep(name)}
+
+
+def trim_stdlib(data: bytes) -> Files:
+    """Trim Pyodide's standard library."""
+
+    def keep(name: str) -> bool:
+        if name.startswith("encodings/"):
+            return name.removeprefix("encodings/").startswith(_ENCODINGS)
+        return not name.startswith(_NO_STDLIB)
+
+    return read_archive(data, keep)
+
+
+def trim_pydicom(data: bytes) -> Files:
+    """Trim pydicom: no sample files, no SR dictionaries. Its METADATA stays, with the version in it."""
+
+    def keep(name: str) -> bool:
+        folder, _, rest = name.partition("/")
+        return not rest.startswith(_NO_PYDICOM) if folder == "pydicom" else name.endswith("/METADATA")
+
+    return read_archive(data, keep) | _PYDICOM_STUBS
+
+
+def trim_numpy(data: bytes) -> Files:
+    """Trim numpy: no tests and test extensions, no headers, no packages that pixels do not need."""
+
+    def keep(name: str) -> bool:
+        folder, _, rest = name.partition("/")
+        if folder != "numpy" or rest.startswith(_NO_NUMPY) or name.endswith(_NO_NUMPY_KINDS):
+            return False
+        return "/tests/" not in name and "_tests.cpython" not in name
+
+    return read_archive(data, keep)
+
+
+def trim_imagecodecs(data: bytes) -> Files:
+    """Trim imagecodecs to the codecs of DICOM."""
+
+    def keep(name: str) -> bool:
+        folder, _, rest = name.partition("/")
+        wanted = ("__init__.py", "imagecodecs.py", *(f"{codec}.abi3.so" for codec in _CODECS))
+        return folder == "imagecodecs" and rest in wanted
+
+    return read_archive(data, keep)
