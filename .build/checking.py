@@ -12,23 +12,19 @@ import environment
 from places import HERE, PYTHON, ROOT, say
 
 Step = tuple[str, list[str | Path]]
+JAVASCRIPT = ("web", ".build", ".biome.json")
 
 
 def _steps(node: Path) -> list[Step]:
     """Name the checks, in the order of their cost."""
     ruff, mypy = environment.tool("ruff"), environment.tool("mypy")
-    biome = [
-        *environment.npm_command(node, "biome"),
-        "ci",
-        f"--config-path={HERE / 'biome.json'}",
-        "web",
-        ".build",
-    ]
+    tsc, biome = environment.npm_command(node, "tsc"), environment.npm_command(node, "biome")
     return [
         ("ruff check", [ruff, "check", "."]),
         ("ruff format", [ruff, "format", "--check", "."]),
-        ("biome", biome),
-        ("tsc", [*environment.npm_command(node, "tsc"), "--project", HERE / "tsconfig.json"]),
+        ("biome", [*biome, "ci", "--colors=off", *JAVASCRIPT]),
+        ("tsc, page", [*tsc, "--project", HERE / "tsconfig.page.json"]),
+        ("tsc, worker", [*tsc, "--project", HERE / "tsconfig.worker.json"]),
         ("mypy", [mypy]),
     ]
 
@@ -61,7 +57,7 @@ def fix(node: Path) -> int:
     commands: list[list[str | Path]] = [
         [ruff, "check", "--fix", "--quiet", "."],
         [ruff, "format", "--quiet", "."],
-        [*biome, "check", "--write", f"--config-path={HERE / 'biome.json'}", "web", ".build"],
+        [*biome, "check", "--write", *JAVASCRIPT],
     ]
     return max(subprocess.run(command, cwd=ROOT, check=False).returncode for command in commands)
 
