@@ -1,0 +1,42 @@
+"""Who may upload: a bearer token (RFC 6750), and for pages an origin of the allow-list."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from dicomveil_receiver.reasons import ReceiverError
+from dicomveil_receiver.settings import Settings
+from dicomveil_receiver.store import storage_errors
+from dicomveil_receiver.tokens import Token, Tokens
+
+__all__ = ["authorize", "same_origin"]
+
+_MAX_SECRET = 256
+
+
+def authorize(request: Request, tokens: Tokens, settings: Settings) -> Token:
+    """Return the token of a request.
+
+    Raises:
+        ReceiverError: ``token-missing``, ``token-wrong`` or ``origin-not-allowed``.
+    """
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    secret = secret.strip()
+    if scheme.lower() != "bearer" or not secret:
+        raise ReceiverError("token-missing")
+    try:
+        with storage_errors():
+            token = tokens.find(secret) if len(secret) <= _MAX_SECRET else None
+    except ValueError:  # the file of the tokens was damaged: nobody may upload
+        raise ReceiverError("storage-unavailable") from None
+    if token is None:
+        raise ReceiverError("token-wrong")
+    origin = request.headers.get("origin")
+    if origin is not None and not same_origin(request, origin) and origin not in settings.allow_origin:
+        raise ReceiverError("origin-not-allowed")
+    return token
+
+
+def same_origin(request: Request, origin: str) -> bool:
+    """Tell whether a page that was served from here asks."""
+    return origin == f"{request.url.scheme}://{request.headers.get('host', '')}"

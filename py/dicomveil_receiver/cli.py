@@ -1,0 +1,89 @@
+"""``dicomveil receive``: run the endpoint."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import MISSING, fields
+from pathlib import Path
+
+from dicomveil.verifying import verify_instance
+
+from dicomveil_receiver.app import Services, make_app
+from dicomveil_receiver.logs import Log, quiet_others
+from dicomveil_receiver.serving import bind, make_server, url_of
+from dicomveil_receiver.settings import Settings, SettingsError, load_settings
+from dicomveil_receiver.store import Store
+from dicomveil_receiver.tokens import Tokens
+
+__all__ = ["main"]
+
+_OK, _WRONG_USE = 0, 2
+_FIRST_NAME = "first"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command line; return its exit status: 0, or 2 for wrong use."""
+    arguments = vars(_parser().parse_args(argv))
+    file = arguments.pop("settings")
+    try:
+        return _serve(load_settings(arguments, os.environ, file))
+    except SettingsError as error:
+        print(f"dicomveil receive: {error}", file=sys.stderr)
+        return _WRONG_USE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dicomveil receive",
+        description="Receive cleaned DICOM instances by STOW-RS, verify each again, keep them in a folder.",
+        epilog="Every setting can also be given as DICOMVEIL_<SETTING> in the environment or in a TOML file.",
+    )
+    parser.add_argument("--settings", type=Path, metavar="FILE", help="settings in TOML")
+    for item in fields(Settings):
+        kind, many = item.metadata["kind"], item.metadata["many"]
+        flag = "--" + item.name.replace("_", "-")
+        help_text = item.metadata["help"]
+        if kind is bool:
+            parser.add_argument(flag, action="store_true", default=None, help=help_text)
+        elif many:
+            parser.add_argument(flag, action="append", metavar="TEXT", help=help_text)
+        else:
+            if item.default not in {None, ""} and item.default is not MISSING:
+                help_text += f" (default {item.default})"
+            parser.add_argument(flag, metavar=kind.__name__.upper(), help=help_text)
+    return parser
+
+
+def _serve(settings: Settings) -> int:
+    log = Log()
+    quiet_others(log)
+    listener = bind(settings)
+    try:
+        store = _open(settings)
+    except BaseException:
+        listener.close()
+        raise
+    try:
+        tokens = Tokens(store.control / "tokens.json")
+        if not tokens.list():
+            print(f"Upload token, shown only now: {tokens.add(_FIRST_NAME)}", flush=True)
+        server = make_server(make_app(Services(settings, store, tokens, verify_instance, log)), settings)
+        print(url_of(settings, listener), flush=True)
+        log.event("started", instances=store.index.count())
+        server.run(sockets=[listener])
+        log.event("stopped")
+    finally:
+        store.close()
+    return _OK
+
+
+def _open(settings: Settings) -> Store:
+    try:
+        return Store(settings.storage)
+    except BlockingIOError:
+        raise SettingsError("storage is in use by another running receiver") from None
+    except OSError:
+        raise SettingsError("storage cannot be opened or written") from None

@@ -1,0 +1,131 @@
+"""One Store transaction (PS3.18, Section 10.5): part by part spooled, verified, and kept or refused.
+
+Plain and synchronous: it runs in a worker thread, which is fed with blocks of the body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from dicomveil.source import Source
+from dicomveil.verifying import Verified
+from dicomveil_receiver.parts import Parts, is_dicom_part
+from dicomveil_receiver.reasons import ReceiverError
+from dicomveil_receiver.store import Kept, Spool, Store, storage_errors
+
+__all__ = ["Reception", "Result", "Verify"]
+
+Verify = Callable[[Source], Verified]
+
+
+class Result(NamedTuple):
+    """What became of one instance; UIDs are empty when they are not known or not valid."""
+
+    sop_class: str
+    sop_instance_uid: str
+    study_uid: str
+    kept: Kept | None
+    code: str | None  #: None if and only if it was kept
+    tags: tuple[int, ...]
+
+
+class Reception:
+    """Receives the parts of one request; every part ends as one result."""
+
+    def __init__(
+        self,
+        store: Store,
+        verify: Verify,
+        *,
+        boundary: bytes,
+        study: str | None,
+        max_parts: int,
+        max_instance_bytes: int,
+    ) -> None:
+        self.results: list[Result] = []
+        self._store = store
+        self._verify = verify
+        self._study = study
+        self._max_bytes = max_instance_bytes
+        self._parts = Parts(boundary, self, max_parts=max_parts)
+        self._spool: Spool | None = None
+        self._failure: ReceiverError | None = None
+
+    def feed(self, block: bytes) -> None:
+        """Take the next bytes of the body.
+
+        Raises:
+            ReceiverError: the request as a whole cannot go on; the results so far stand.
+        """
+        self._parts.feed(block)
+
+    def finish(self) -> None:
+        """Take the end of the body.
+
+        Raises:
+            ReceiverError: ``malformed``, when it ended too early.
+        """
+        self._parts.finish()
+
+    def close(self) -> None:
+        """Forget a part that has not ended; nothing of it stays."""
+        if self._spool is not None:
+            spool, self._spool = self._spool, None
+            with storage_errors():
+                spool.discard()
+
+    def begin(self, headers: dict[str, str]) -> None:
+        """A part begins (called by the parser)."""
+        self._failure = None if is_dicom_part(headers) else ReceiverError("part-media-type")
+        if self._failure is None:
+            try:
+                self._spool = self._store.spool()
+            except ReceiverError as error:
+                self._failure = error
+
+    def write(self, data: memoryview) -> None:
+        """Bytes of the part; those of a part that has failed already go nowhere."""
+        if self._spool is None:
+            return
+        if self._spool.size + len(data) > self._max_bytes:
+            self._failure = ReceiverError("instance-too-large")
+        else:
+            try:
+                with storage_errors():
+                    self._spool.write(data)
+            except ReceiverError as error:
+                self._failure = error
+        if self._failure is not None:
+            self.close()
+
+    def end(self) -> None:
+        """The part is whole: verify it, keep it, or refuse it."""
+        if self._spool is None:
+            failure = self._failure or ReceiverError("malformed")
+            self.results.append(Result("", "", "", None, failure.code, failure.tags))
+            return
+        try:
+            self.results.append(self._judge(self._spool))
+        finally:
+            self.close()
+
+    def _judge(self, spool: Spool) -> Result:
+        # Of an instance that is refused, the UIDs are said back to its sender: the answer must hold them.
+        uids = ("", "", "")
+        try:
+            with storage_errors(), spool.source() as source:
+                verified = self._verify(source)
+            uids = (verified.sop_class, verified.sop_instance_uid, verified.study_uid)
+            self._check(verified)
+            kept = self._store.keep(spool, verified)
+        except ReceiverError as error:
+            return Result(*uids, None, error.code, error.tags)
+        return Result(*uids, kept, None, ())
+
+    def _check(self, verified: Verified) -> None:
+        if verified.problems:
+            tags = tuple(dict.fromkeys(p.tag for p in verified.problems if p.tag is not None))
+            raise ReceiverError(verified.problems[0].code, tags)
+        if self._study is not None and verified.study_uid != self._study:
+            raise ReceiverError("study-mismatch")

@@ -1,0 +1,136 @@
+"""uvicorn with deadlines, TLS 1.2 or newer, and a socket that is bound before anything is promised."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+from dicomveil_receiver.settings import Settings, SettingsError
+
+__all__ = ["bind", "make_server", "tls_context", "url_of"]
+
+_HEADER_BYTES = 16 << 10
+_HEADER_SECONDS = 20
+_KEEP_ALIVE_SECONDS = 15
+_BACKLOG = 512
+
+
+class TimedProtocol(H11Protocol):
+    """HTTP/1.1 whose senders must have a request's header sent within a time.
+
+    uvicorn has no such deadline: a silent connection would stay for ever. The body has its own (``stow``).
+    """
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_header()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._receiving():
+            self._forget_deadline()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self._receiving():
+            self._expect_header()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_deadline()
+        super().connection_lost(exc)
+
+    def _receiving(self) -> bool:
+        cycle: RequestResponseCycle | None = (
+            self.cycle
+        )  # None before the first request, whatever uvicorn says
+        return cycle is not None and not cycle.response_complete
+
+    def _expect_header(self) -> None:
+        self._forget_deadline()
+        if not self.transport.is_closing():
+            self._deadline = self.loop.call_later(_HEADER_SECONDS, self.transport.close)
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """Return a server's context.
+
+    Raises:
+        SettingsError: certificate or key cannot be used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    try:
+        # An empty password, so that an encrypted key is an error and not a question on a terminal.
+        context.load_cert_chain(certificate, key, password="")
+    except (ssl.SSLError, OSError, ValueError):
+        raise SettingsError(
+            "certificate and key cannot be used: they must be PEM, belong together, key not encrypted"
+        ) from None
+    return context
+
+
+def bind(settings: Settings) -> socket.socket:
+    """Return the listening socket.
+
+    Raises:
+        SettingsError: the address is in use, or not this computer's.
+    """
+    host = "127.0.0.1" if settings.host == "localhost" else settings.host
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, settings.port))
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise SettingsError(
+            "host and port cannot be listened on: in use, not allowed, or not this computer's"
+        ) from None
+    return listener
+
+
+def url_of(settings: Settings, listener: socket.socket) -> str:
+    """Return the URL under which the listener is reached, with a slash at its end."""
+    port = listener.getsockname()[1]
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{'https' if settings.tls else 'http'}://{host}:{port}/"
+
+
+def make_server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
+    """Return the server; ``run(sockets=[...])`` serves until SIGINT or SIGTERM, then ends running uploads."""
+    context: dict[str, Any] = {}
+    if settings.certificate is not None and settings.key is not None:
+        tls = tls_context(settings.certificate, settings.key)
+        context["ssl_context_factory"] = lambda _config, _default: tls
+    config = uvicorn.Config(
+        app,
+        http=TimedProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        h11_max_incomplete_event_size=_HEADER_BYTES,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=settings.stop_timeout,
+        backlog=_BACKLOG,
+        **context,
+    )
+    return uvicorn.Server(config)

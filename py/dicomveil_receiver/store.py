@@ -1,0 +1,159 @@
+"""A folder that keeps instances as ``<study>/<series>/<instance>.dcm``, named by their (new) UIDs.
+
+An instance arrives in a spool file, so it never has to fit in memory, and gets its final name only when it is
+whole, verified and on the disk. What else the folder holds is in ``.dicomveil``: spool files, index, tokens.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from dicomveil.source import FileSource
+from dicomveil.verifying import Verified
+from dicomveil_receiver.durable import make_folders, move_durably
+from dicomveil_receiver.index import Index, Row
+from dicomveil_receiver.locking import FolderLock
+from dicomveil_receiver.reasons import ReceiverError
+
+__all__ = ["Kept", "Spool", "Store", "is_uid", "storage_errors"]
+
+_UID = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*", re.ASCII)
+_LOCKS = 64
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def is_uid(text: str) -> bool:
+    """Tell whether a text is a UID as PS3.5, Section 9.1 writes it: so it is a safe name of a file, too."""
+    return len(text) <= 64 and _UID.fullmatch(text) is not None
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Turn what a disk or the index can do to us into an answer; nothing acknowledged is lost by it."""
+    try:
+        yield
+    except OSError as error:
+        raise ReceiverError("storage-full" if error.errno in _FULL else "storage-unavailable") from None
+    except sqlite3.Error as error:
+        full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        raise ReceiverError("storage-full" if full else "storage-unavailable") from None
+
+
+class Kept(NamedTuple):
+    """How an instance was kept: ``new`` is False when the same bytes were stored before."""
+
+    sha256: str
+    size: int
+    new: bool
+
+
+class Spool:
+    """An instance on its way in: a file of its own, which vanishes unless the store keeps it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / f"{secrets.token_hex(16)}.part"
+        self.size = 0
+        self._hash = hashlib.sha256()
+        self._file = open(self.path, "xb", buffering=0, opener=_open_for_owner)  # noqa: SIM115 - see discard
+
+    def write(self, data: memoryview) -> None:
+        """Append bytes."""
+        self._hash.update(data)
+        self.size += len(data)
+        while data:
+            data = data[self._file.write(data) :]
+
+    def settle(self) -> None:
+        """Put the bytes on the disk, for good."""
+        os.fsync(self._file.fileno())
+
+    def source(self) -> FileSource:
+        """Open what has arrived, for reading; close it after use."""
+        return FileSource(self.path)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of what has arrived, in hexadecimal."""
+        return self._hash.hexdigest()
+
+    def discard(self) -> None:
+        """Close the file and remove it, if it still has its own name."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+def _open_for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+class Store:
+    """The storage folder of one server process; a second process is refused (``BlockingIOError``)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.control = folder / ".dicomveil"
+        self._incoming = self.control / "incoming"
+        make_folders(self._incoming)
+        self._lock = FolderLock(self.control / "lock")
+        for left in self._incoming.iterdir():  # of a process that was killed
+            left.unlink()
+        self.index = Index(self.control / "index.sqlite")
+        self._locks = [threading.Lock() for _ in range(_LOCKS)]
+
+    def spool(self) -> Spool:
+        """Begin an instance.
+
+        Raises:
+            ReceiverError: ``storage-full`` or ``storage-unavailable``.
+        """
+        with storage_errors():
+            return Spool(self._incoming)
+
+    def keep(self, spool: Spool, verified: Verified) -> Kept:
+        """Keep a verified instance: when this returns, it is on the disk and in the index.
+
+        Raises:
+            ReceiverError: ``uid-invalid``, ``instance-conflict``, ``storage-full``, ``storage-unavailable``.
+        """
+        uids = (verified.study_uid, verified.series_uid, verified.sop_instance_uid)
+        if not all(map(is_uid, (*uids, verified.sop_class, verified.transfer_syntax))):
+            raise ReceiverError("uid-invalid")
+        study, series, instance = uids
+        target = self.folder / study / series / f"{instance}.dcm"
+        row = Row(
+            instance,
+            study,
+            series,
+            verified.sop_class,
+            verified.transfer_syntax,
+            spool.sha256,
+            spool.size,
+            datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        with storage_errors(), self._locks[hash(instance) % _LOCKS]:
+            stored = self.index.find(instance)
+            if stored is not None and stored[:-1] != row[:-1]:
+                raise ReceiverError("instance-conflict")
+            if stored is not None and target.is_file() and target.stat().st_size == spool.size:
+                return Kept(spool.sha256, spool.size, new=False)
+            spool.settle()
+            make_folders(target.parent)
+            move_durably(spool.path, target)
+            self.index.add(row)
+        return Kept(spool.sha256, spool.size, new=True)
+
+    def close(self) -> None:
+        """Release the folder."""
+        self.index.close()
+        self._lock.release()

@@ -1,0 +1,203 @@
+"""Instances, multipart bodies and running servers for the receiver's tests."""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pydicom
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
+
+from dicomveil.source import Source
+from dicomveil.verifying import Problem, Verified
+from dicomveil_receiver.app import Services, make_app
+from dicomveil_receiver.logs import Log, quiet_others
+from dicomveil_receiver.reception import Verify
+from dicomveil_receiver.serving import bind, make_server, url_of
+from dicomveil_receiver.settings import Settings
+from dicomveil_receiver.store import Store
+from dicomveil_receiver.tokens import Tokens
+
+ROOT = Path(__file__).parents[2]
+BOUNDARY = "the-boundary"
+NOT_CLEAN = "not-clean-in-this-test"
+
+
+def new_uid() -> str:
+    """Return a UID as cleaning makes them."""
+    return f"2.25.{secrets.randbits(100)}"
+
+
+def make_instance(
+    *,
+    study: str = "2.25.1",
+    series: str = "2.25.2",
+    uid: str | None = None,
+    clean: bool = True,
+    size: int = 256,
+) -> bytes:
+    """Return a small DICOM file; ``clean`` is what :func:`marker_verify` looks at."""
+    ds = Dataset()
+    ds.SOPClassUID = SecondaryCaptureImageStorage
+    ds.SOPInstanceUID = uid or new_uid()
+    ds.StudyInstanceUID = study
+    ds.SeriesInstanceUID = series
+    ds.PatientIdentityRemoved = "YES" if clean else "NO"
+    ds.Rows, ds.Columns = 16, max(1, size // 16)
+    ds.BitsAllocated = 8
+    ds.PixelData = secrets.token_bytes(size)
+    ds["PixelData"].VR = "OB"
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    output = io.BytesIO()
+    pydicom.dcmwrite(output, ds, enforce_file_format=True)
+    return output.getvalue()
+
+
+def uid_of(instance: bytes) -> str:
+    """Return the SOP Instance UID of an instance."""
+    return str(pydicom.dcmread(io.BytesIO(instance), stop_before_pixels=True).SOPInstanceUID)
+
+
+def marker_verify(output: Source) -> Verified:
+    """Stand in for verification where its rules do not matter: only the marker is looked at."""
+    try:
+        ds = pydicom.dcmread(io.BytesIO(output.read(0, 4096)), stop_before_pixels=True)
+        syntax = str(ds.file_meta.TransferSyntaxUID)
+        sop_class, uid = str(ds.SOPClassUID), str(ds.SOPInstanceUID)
+        study, series = str(ds.StudyInstanceUID), str(ds.SeriesInstanceUID)
+    except Exception:  # noqa: BLE001 - hostile input; the real one tells what it is
+        return Verified("", "", "", "", "", (Problem("not-dicom", None),))
+    clean = ds.PatientIdentityRemoved == "YES"
+    problems = () if clean else (Problem(NOT_CLEAN, 0x00120062),)
+    return Verified(sop_class, uid, study, series, syntax, problems)
+
+
+def multipart(
+    *instances: bytes, boundary: str = BOUNDARY, part_type: str | None = "application/dicom"
+) -> bytes:
+    """Return the body of a Store request."""
+    header = f"Content-Type: {part_type}\r\n" if part_type is not None else ""
+    parts = [f"--{boundary}\r\n{header}\r\n".encode() + instance + b"\r\n" for instance in instances]
+    return b"".join(parts) + f"--{boundary}--\r\n".encode()
+
+
+def content_type(boundary: str = BOUNDARY) -> str:
+    """Return the Content-Type of a Store request."""
+    return f'multipart/related; type="application/dicom"; boundary={boundary}'
+
+
+@dataclass
+class Endpoint:
+    """A running server."""
+
+    url: str
+    token: str
+    storage: Path
+    store: Store | None = None
+    log: io.StringIO | None = None
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers of a correct Store request."""
+        return {"authorization": f"Bearer {self.token}", "content-type": content_type()}
+
+    def post(self, content: Any, path: str = "studies", **headers: str) -> httpx.Response:  # noqa: ANN401
+        """Send a Store request; ``headers`` replace the correct ones (``content_type=...``)."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return httpx.post(self.url + path, content=content, headers={**self.headers(), **named}, timeout=30)
+
+    def store_instances(self, *instances: bytes, path: str = "studies") -> httpx.Response:
+        """Send instances."""
+        return self.post(multipart(*instances), path)
+
+    def files(self) -> list[str]:
+        """Return the names of what is stored, without the control folder."""
+        files = (path for path in self.storage.rglob("*") if path.is_file())
+        names = (path.relative_to(self.storage).as_posix() for path in files)
+        return sorted(name for name in names if not name.startswith(".dicomveil/"))
+
+    def spooled(self) -> list[Path]:
+        """Return the spool files."""
+        return list((self.storage / ".dicomveil" / "incoming").iterdir())
+
+
+@contextmanager
+def running(folder: Path, verify: Verify = marker_verify, **settings: Any) -> Iterator[Endpoint]:  # noqa: ANN401
+    """Run the endpoint in a thread of this process, on a free port of loopback."""
+    chosen = Settings(storage=folder, **{"port": 0, **settings})
+    chosen.check()
+    output = io.StringIO()
+    log = Log(output)
+    quiet_others(log)
+    store = Store(folder)
+    tokens = Tokens(store.control / "tokens.json")
+    token = tokens.add(f"test-{len(tokens.list())}")
+    listener = bind(chosen)
+    server = make_server(make_app(Services(chosen, store, tokens, verify, log)), chosen)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        yield Endpoint(url_of(chosen, listener), token, folder, store, output)
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        store.close()
+        listener.close()
+        assert not thread.is_alive()
+
+
+@contextmanager
+def process(folder: Path, *arguments: str, token: str | None = None) -> Iterator[tuple[Endpoint, Any]]:
+    """Run ``dicomveil receive`` as a process; yield the endpoint and the process."""
+    command = [sys.executable, "-c", _MAIN, "--storage", str(folder), "--port", "0", *arguments]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "py", ROOT / "tests")))}
+    with subprocess.Popen(  # noqa: S603 - our own command
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as running_process:
+        try:
+            output = running_process.stdout
+            assert output is not None
+            line = output.readline()
+            if line.startswith("Upload token"):
+                token = line.split()[-1]
+                line = output.readline()
+            if not line.startswith("http"):
+                raise RuntimeError(running_process.stderr.read() if running_process.stderr else "")
+            yield Endpoint(line.strip(), token or "", folder), running_process
+        finally:
+            running_process.kill()
+
+
+_MAIN = """
+import sys
+from receiver import support
+from dicomveil_receiver import cli
+cli.verify_instance = support.marker_verify
+raise SystemExit(cli.main(sys.argv[1:]))
+"""
+
+
+def wait_until(true: Any, seconds: float = 10) -> None:  # noqa: ANN401
+    """Wait until ``true()``, or fail."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.01)
+
+
+def values(answer: httpx.Response, sequence: str, attribute: str) -> Sequence[Any]:
+    """Return the first value of an attribute in each item of a sequence of a DICOM JSON answer."""
+    items = answer.json().get(sequence, {"Value": []})["Value"]
+    return [item[attribute]["Value"][0] for item in items]
