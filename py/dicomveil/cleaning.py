@@ -18,7 +18,7 @@ from .profile import Profile
 from .pseudonyms import Pseudonyms
 from .reading import BIG_ENDIAN, LONG_VRS, DataSet, Instance
 from .source import Part
-from .tables import METHOD_CODES, element_keyword, is_standard_uid
+from .tables import METHOD_CODES, attribute_type, element_keyword, is_standard_uid
 from .values import dummy, pad, shift_date, shift_datetime, swapped
 
 __all__ = ["IMPLEMENTATION_CLASS_UID", "Subject", "clean_header", "new_uid"]
@@ -168,11 +168,18 @@ class _Cleaner:
 
 
 def clean_header(
-    instance: Instance, plan: Plan, profile: Profile, pseudonyms: Pseudonyms, subject: Subject
+    instance: Instance,
+    plan: Plan,
+    profile: Profile,
+    pseudonyms: Pseudonyms,
+    subject: Subject,
+    *,
+    missing_uids: dict[int, str],
 ) -> tuple[bytes, bytes, bytes]:
     """Return File Meta Information with its preamble, the data set before Pixel Data, and that after it.
 
-    The data set is encoded in the transfer syntax of the input, but not deflated.
+    The data set is encoded in the transfer syntax of the input, but not deflated. ``missing_uids`` holds new
+    UIDs for instance, series and study where the input has none: every composite IOD needs them.
     """
     encoding = instance.encoding
     writer = _Writer(explicit=encoding.explicit, little=encoding.little)
@@ -181,8 +188,14 @@ def clean_header(
     before = [step for step in plan.steps if step.element.tag < pixel_tag]
     after = [step for step in plan.steps if step.element.tag > pixel_tag]
     additions = _additions(instance, plan, profile, writer)
+    for tag, uid in missing_uids.items():
+        if attribute_type(instance.sop_class, (tag,)) is not None:
+            additions[tag] = writer.element(tag, "UI", uid.encode())
+    if not instance.head.text(0x00080016):
+        additions[0x00080016] = writer.element(0x00080016, "UI", instance.sop_class.encode())
     uid = instance.head.text(0x00080018)
-    sop_instance_uid = uid if "retain_uids" in profile.options else new_uid(uid, pseudonyms)
+    kept = "retain_uids" in profile.options
+    sop_instance_uid = missing_uids.get(0x00080018) or (uid if kept else new_uid(uid, pseudonyms))
     meta = _file_meta(instance.sop_class, sop_instance_uid, instance.transfer_syntax)
     return meta, cleaner.data_set(before, additions), cleaner.data_set(after)
 

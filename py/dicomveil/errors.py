@@ -36,10 +36,6 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "unreadable": ("The file could not be read.", "Check the disk or medium, and open it again."),
         # inspecting and planning
         "no-sop-class": ("SOP Class UID is missing or empty.", "Export it from the archive again."),
-        "no-uid": (
-            "SOP Instance, Series or Study Instance UID is missing.",
-            "Export it from the archive again.",
-        ),
         "private-sop-class": (
             "This is a private kind of object: the standard does not define how to de-identify it.",
             "Leave it out.",

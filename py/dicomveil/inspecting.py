@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 
-from .errors import Refused
 from .reading import Instance
 from .risk import VIDEO_TRANSFER_SYNTAXES, pixel_risks
 
-__all__ = ["Inspection", "inspect", "patient_identity"]
+__all__ = ["Inspection", "inspect", "is_video", "patient_identity"]
+
+_INSTANCE, _STUDY, _SERIES = 0x00080018, 0x0020000D, 0x0020000E
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
     """Facts about an instance. ``patient`` is an identity, and the UIDs are the input's: never show or store.
 
+    Where SOP Instance, Series or Study Instance UID is missing (``missing_uids`` has the tags) a text that is
+    the same for the same patient, study or content stands in, so that pseudonyms can be made of it.
     ``risks`` are the reasons for which its pixels need a look (see ``risk``); ``frames`` counts at least 1.
     """
 
@@ -25,6 +29,7 @@ class Inspection:
     study_uid: str
     series_uid: str
     instance_uid: str
+    missing_uids: tuple[int, ...]
     has_pixels: bool
     risks: tuple[str, ...]
     rows: int
@@ -48,18 +53,14 @@ def patient_identity(instance: Instance) -> str:
 
 
 def inspect(instance: Instance) -> Inspection:
-    """Inspect one instance.
-
-    Raises:
-        Refused: ``no-uid`` where the SOP Instance, Series or Study Instance UID is missing.
-    """
+    """Inspect one instance."""
     head = instance.head
-    uids = [head.text(tag) for tag in (0x0020000D, 0x0020000E, 0x00080018)]
-    for tag, uid in zip((0x0020000D, 0x0020000E, 0x00080018), uids, strict=True):
-        if not uid:
-            raise Refused("no-uid", tag)
-    risks: tuple[str, ...] = ()
     modality = head.text(0x00080060)
+    patient = patient_identity(instance)
+    study_uid = head.text(_STUDY) or f"study of {patient}"
+    series_uid = head.text(_SERIES) or f"series of {study_uid} {modality} {head.text(0x00200011)}"
+    instance_uid = head.text(_INSTANCE) or instance.file_meta.text(0x00020003)
+    risks: tuple[str, ...] = ()
     if instance.pixels is not None:
         risks = pixel_risks(
             sop_class=instance.sop_class,
@@ -75,10 +76,11 @@ def inspect(instance: Instance) -> Inspection:
         sop_class=instance.sop_class,
         transfer_syntax=instance.transfer_syntax,
         modality=modality,
-        patient=patient_identity(instance),
-        study_uid=uids[0],
-        series_uid=uids[1],
-        instance_uid=uids[2],
+        patient=patient,
+        study_uid=study_uid,
+        series_uid=series_uid,
+        instance_uid=instance_uid or f"instance {sha256(head.buffer).hexdigest()}",
+        missing_uids=tuple(tag for tag in (_INSTANCE, _STUDY, _SERIES) if not head.text(tag)),
         has_pixels=instance.pixels is not None,
         risks=risks,
         rows=head.number(0x00280010),

@@ -25,6 +25,7 @@ from .source import Part, PartsSource, Source
 
 __all__ = ["PIXEL_MODES", "Cleaned", "Session", "clean_source"]
 
+_INSTANCE, _STUDY, _SERIES = 0x00080018, 0x0020000D, 0x0020000E
 PIXEL_MODES = ("review", "confirmed", "unclaimed")
 
 
@@ -58,8 +59,10 @@ class Session:
         self.rules = Rules(profile)
 
     def new_uid(self, uid: str) -> str:
-        """Return the UID that stands for ``uid`` in the output."""
-        return uid if "retain_uids" in self.profile.options else new_uid(uid, self.pseudonyms)
+        """Return the UID that stands in the output for ``uid``, or for what stands in for a missing one."""
+        if "retain_uids" in self.profile.options and uid[:1].isdigit():
+            return uid
+        return new_uid(uid, self.pseudonyms)
 
 
 class _HeadSource:
@@ -121,19 +124,34 @@ def clean_source(
     warnings = list(instance.warnings)
     steps = plan(instance, session.rules, claim)
     subject = Subject(inspection.patient, session.pseudonyms.shift_days(inspection.patient))
-    header = clean_header(instance, steps, session.profile, session.pseudonyms, subject)
+    uids = {
+        _INSTANCE: session.new_uid(inspection.instance_uid),
+        _STUDY: session.new_uid(inspection.study_uid),
+        _SERIES: session.new_uid(inspection.series_uid),
+    }
+    header = clean_header(
+        instance,
+        steps,
+        session.profile,
+        session.pseudonyms,
+        subject,
+        missing_uids={tag: uids[tag] for tag in inspection.missing_uids},
+    )
     parts = assembled(instance, header, _pixel_parts(instance, redactions, warnings))
     cleaned = Cleaned(
         parts=parts,
-        name=_name(session, inspection),
+        name="/".join(
+            [session.pseudonyms.patient_id(inspection.patient), uids[_STUDY], uids[_SERIES], uids[_INSTANCE]]
+        )
+        + ".dcm",
         sop_class=inspection.sop_class,
         transfer_syntax=inspection.transfer_syntax,
         actions=steps.counts,
         warnings=warnings,
         pixels=state,
-        sop_instance_uid=session.new_uid(inspection.instance_uid),
-        study_uid=session.new_uid(inspection.study_uid),
-        series_uid=session.new_uid(inspection.series_uid),
+        sop_instance_uid=uids[_INSTANCE],
+        study_uid=uids[_STUDY],
+        series_uid=uids[_SERIES],
     )
     _verify(source, cleaned, session.profile, subject)
     return cleaned
@@ -157,12 +175,6 @@ def _pixel_parts(instance: Instance, redactions: Sequence[Redaction], warnings: 
     return redacted_pixels(instance, part, redactions) if redactions else [part]
 
 
-def _name(session: Session, inspection: Inspection) -> str:
-    patient = session.pseudonyms.patient_id(inspection.patient)
-    uids = (inspection.study_uid, inspection.series_uid, inspection.instance_uid)
-    return "/".join([patient, *map(session.new_uid, uids)]) + ".dcm"
-
-
 def _verify(source: Source, cleaned: Cleaned, profile: Profile, subject: Subject) -> None:
     """Raise the first problem that the independent reading of the finished parts finds."""
     output = PartsSource(source, cleaned.parts)
@@ -177,7 +189,8 @@ def _verify(source: Source, cleaned: Cleaned, profile: Profile, subject: Subject
         identifiers,
         output,
         shift_days=subject.shift_days if "retain_longitudinal_modified_dates" in profile.options else None,
-        options=profile.options,
+        retained_uids="retain_uids" in profile.options,
+        full_dates="retain_longitudinal_full_dates" in profile.options,
     )
     if problems:
         raise Refused(problems[0].code, problems[0].tag)

@@ -163,8 +163,8 @@ class Instance:
 
     @property
     def sop_class(self) -> str:
-        """SOP Class UID of the data set."""
-        return self.head.text(0x00080016)
+        """SOP Class UID of the data set, or that of File Meta Information where it is missing."""
+        return self.head.text(0x00080016) or self.file_meta.text(0x00020002)
 
 
 def encoding_of(transfer_syntax: str) -> Encoding:
@@ -337,9 +337,11 @@ def _start(window: bytes) -> int:
     if window[128:132] == b"DICM":
         return 132
     group = window[:2]
-    plausible = group in {b"\x02\x00", b"\x08\x00"} and len(window) >= 16 and window[3] == 0
+    plausible = group in {b"\x02\x00", b"\x08\x00"} and window[3] == 0
     if plausible and (_vr_at(window, 4) or int.from_bytes(window[4:8], "little") < 1024):
         return 0
+    if group == b"\x00\x08" and window[2] == 0 and _vr_at(window, 4):
+        return 0  # big endian
     raise Refused("not-dicom")
 
 
