@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Everything there is to do with this tree: python build.py COMMAND.
 
-Needs Python 3.11 or newer and nothing else; what each command needs it sets up first, once. The work is in .build/.
+Needs Python 3.11 or newer; what else a command needs it sets up first, once. The work is in .build/.
 """
 
 from __future__ import annotations
 
 import sys
 
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036 - said in words, before an import fails
     sys.exit("build.py needs Python 3.11 or newer")
 
 import argparse

@@ -32,12 +32,10 @@ def compile_module(source: bytes, filename: str, *, optimize: int, docstrings: b
     if not docstrings:
         tree = without_docstrings(tree)
     code = compile(tree, filename, "exec", dont_inherit=True, optimize=optimize)
-    # What marshal writes depends on how many others hold a constant; a copy that nothing else holds settles it.
-    settled = marshal.dumps(marshal.loads(marshal.dumps(code)))
-    header = struct.pack(
-        "<4sI8s", importlib.util.MAGIC_NUMBER, UNCHECKED_HASH, importlib.util.source_hash(source)
-    )
-    return header + settled
+    # What marshal writes depends on how many hold a constant; in a copy, only the code itself does.
+    settled = marshal.dumps(marshal.loads(marshal.dumps(code)))  # noqa: S302 - our own bytes
+    source_hash = importlib.util.source_hash(source)
+    return struct.pack("<4sI8s", importlib.util.MAGIC_NUMBER, UNCHECKED_HASH, source_hash) + settled
 
 
 def compile_archive(source: str, target: str, settings_json: str) -> None:

@@ -1,4 +1,4 @@
-"""What of each third-party archive the browser gets. Everything that is left out is left out here, by name."""
+"""What of each third-party archive the browser gets: whatever is left out is left out here, by name."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import Callable
 
 Files = dict[str, bytes]
 
-# The standard library: what neither the core nor Pyodide's own start imports. A name that ends in "/" is a folder.
+# The standard library: what neither the core nor Pyodide's start imports. A name that ends in "/" is a folder.
 _NO_STDLIB = (
     *("_pyrepl/", "concurrent/interpreters/", "ctypes/macholib/", "curses/", "dbm/", "ensurepip/", "html/"),
     *("http/", "idlelib/", "lib2to3/", "multiprocessing/", "pydoc_data/", "sqlite3/", "test/", "tkinter/"),
-    *("tomllib/", "unittest/", "venv/", "wsgiref/", "xml/", "xmlrpc/", "asyncio/__main__.py"),
-    *("_pydatetime.py", "_pydecimal.py", "_pyio.py", "bdb.py", "cProfile.py", "cmd.py", "code.py"),
-    *("colorsys.py", "difflib.py", "doctest.py", "ftplib.py", "imaplib.py", "mailbox.py", "modulefinder.py"),
-    *("netrc.py", "optparse.py", "pdb.py", "pickletools.py", "plistlib.py", "poplib.py", "profile.py"),
-    *("pstats.py", "pyclbr.py", "pydoc.py", "sched.py", "shelve.py", "smtplib.py", "socketserver.py"),
-    *("tabnanny.py", "trace.py", "turtle.py", "wave.py", "webbrowser.py", "zipapp.py"),
+    *("tomllib/", "unittest/", "venv/", "wsgiref/", "xml/", "xmlrpc/", "asyncio/__main__.py", "bdb.py"),
+    *("_pydatetime.py", "_pydecimal.py", "_pyio.py", "cProfile.py", "cmd.py", "code.py", "colorsys.py"),
+    *("difflib.py", "doctest.py", "ftplib.py", "imaplib.py", "mailbox.py", "modulefinder.py", "netrc.py"),
+    *("optparse.py", "pdb.py", "pickletools.py", "plistlib.py", "poplib.py", "profile.py", "pstats.py"),
+    *("pyclbr.py", "pydoc.py", "sched.py", "shelve.py", "smtplib.py", "socketserver.py", "tabnanny.py"),
+    *("trace.py", "turtle.py", "wave.py", "webbrowser.py", "zipapp.py"),
 )
-# The encodings of DICOM's character sets (PS3.3 C.12.1.1.2), of the search for identifiers, and of Python itself.
+# The encodings of DICOM's character sets (PS3.3 C.12.1.1.2), of the search for identifiers, of Python itself.
 _ENCODINGS = (
     *("__init__", "aliases", "ascii", "latin_1", "utf_8", "utf_16", "utf_32", "cp437", "cp1252", "idna"),
-    *("punycode", "iso8859_", "iso2022_", "euc_", "gb", "big5", "shift_jis", "cp932", "cp949", "johab", "hz"),
-    *("koi8", "tis_620", "cp874", "hex_codec", "base64_codec", "raw_unicode_escape", "unicode_escape"),
-    *("charmap", "undefined"),
+    *("punycode", "iso8859_", "iso2022_", "euc_", "gb", "big5", "shift_jis", "cp932", "cp949", "johab"),
+    *("hz", "koi8", "tis_620", "cp874", "hex_codec", "base64_codec", "raw_unicode_escape"),
+    *("unicode_escape", "charmap", "undefined"),
 )
 _NO_PYDICOM = ("cli/", "sr/", "data/", "examples/", "py.typed")
 _NO_NUMPY = (
