@@ -21,7 +21,15 @@ from .source import Part
 from .tables import METHOD_CODES, attribute_type, element_keyword, is_standard_uid
 from .values import dummy, pad, shift_date, shift_datetime, swapped
 
-__all__ = ["IMPLEMENTATION_CLASS_UID", "Subject", "clean_header", "new_uid"]
+__all__ = [
+    "IMPLEMENTATION_CLASS_UID",
+    "Cleaner",
+    "Subject",
+    "assembled",
+    "clean_header",
+    "cleaner_for",
+    "new_uid",
+]
 
 #: A fixed UUID under 2.25 (PS3.5 B.2) names this implementation in File Meta Information.
 IMPLEMENTATION_CLASS_UID = "2.25.315895117922885441831106518275809658133"
@@ -96,7 +104,9 @@ class _Writer:
         return b"".join(out)
 
 
-class _Cleaner:
+class Cleaner:
+    """Carries out the steps of one instance."""
+
     def __init__(self, writer: _Writer, pseudonyms: Pseudonyms, subject: Subject, top: DataSet) -> None:
         self.writer = writer
         self.pseudonyms = pseudonyms
@@ -122,21 +132,25 @@ class _Cleaner:
         writer, tag = self.writer, element.tag
         if items is not None:
             return writer.sequence(tag, [self.data_set(item) for item in items])
-        value = data_set.value(element)
-        action = decision.action
         if vr == "SQ":
-            new_items = dummy_items(tag, self.top) if action == "D" else []
+            new_items = dummy_items(tag, self.top) if decision.action == "D" else []
             return writer.sequence(tag, [writer.data_set(item) for item in new_items])
-        same_encoding = (
-            data_set.explicit == writer.explicit and data_set.little == writer.little and vr == element.vr
-        )
-        if action == "K":
-            if same_encoding:
+        if decision.action == "K":
+            same_encoding = data_set.explicit == writer.explicit and vr == element.vr
+            if same_encoding and data_set.little == writer.little:
                 return data_set.buffer[element.start : element.end]
-            return writer.header(tag, vr, len(value)) + value
+            return writer.header(tag, vr, element.end - element.value) + data_set.value(element)
+        return writer.element(tag, vr, self.new_value(step))
+
+    def new_value(self, step: Step) -> bytes:
+        """Return the value that an element has in the output (of no meaning for a sequence)."""
+        value = step.data_set.value(step.element)
+        action = step.decision.action
+        if action == "K":
+            return value
         if action in "ZD":
-            return writer.element(tag, vr, self.stand_in(tag, vr, value, action))
-        return writer.element(tag, vr, self.cleaned(vr, value))
+            return self.stand_in(step.element.tag, step.vr, value, action)
+        return self.cleaned(step.vr, value)
 
     def cleaned(self, vr: str, value: bytes) -> bytes:
         """Return a UID replaced, or a date moved; times and offsets stay, since the shift is whole days."""
@@ -167,6 +181,12 @@ class _Cleaner:
         return dummy(vr)
 
 
+def cleaner_for(instance: Instance, pseudonyms: Pseudonyms, subject: Subject) -> Cleaner:
+    """Return the cleaner that writes in the encoding of the instance's transfer syntax."""
+    writer = _Writer(explicit=instance.encoding.explicit, little=instance.encoding.little)
+    return Cleaner(writer, pseudonyms, subject, instance.head)
+
+
 def clean_header(
     instance: Instance,
     plan: Plan,
@@ -181,9 +201,8 @@ def clean_header(
     The data set is encoded in the transfer syntax of the input, but not deflated. ``missing_uids`` holds new
     UIDs for instance, series and study where the input has none: every composite IOD needs them.
     """
-    encoding = instance.encoding
-    writer = _Writer(explicit=encoding.explicit, little=encoding.little)
-    cleaner = _Cleaner(writer, pseudonyms, subject, instance.head)
+    cleaner = cleaner_for(instance, pseudonyms, subject)
+    writer = cleaner.writer
     pixel_tag = instance.pixels.tag if instance.pixels else 1 << 32
     before = [step for step in plan.steps if step.element.tag < pixel_tag]
     after = [step for step in plan.steps if step.element.tag > pixel_tag]
@@ -214,7 +233,11 @@ def _additions(instance: Instance, plan: Plan, profile: Profile, writer: _Writer
     method = b"dicomveil " + __version__.encode()
     code_items = [
         writer.data_set(
-            [(0x00080100, "SH", value.encode()), (0x00080102, "SH", b"DCM"), (0x00080104, "LO", meaning.encode())]
+            [
+                (0x00080100, "SH", value.encode()),
+                (0x00080102, "SH", b"DCM"),
+                (0x00080104, "LO", meaning.encode()),
+            ]
         )
         for value, meaning in codes
     ]

@@ -9,7 +9,11 @@ __all__ = ["Item", "dummy_items"]
 
 Item = list[tuple[int, str, object]]
 
-_CODE: Item = [(0x00080100, "SH", DUMMY_TEXT), (0x00080102, "SH", b"99DICOMVEIL"), (0x00080104, "LO", DUMMY_TEXT)]
+_CODE: Item = [
+    (0x00080100, "SH", DUMMY_TEXT),
+    (0x00080102, "SH", b"99DICOMVEIL"),
+    (0x00080104, "LO", DUMMY_TEXT),
+]
 #: (121106, DCM, "Comment") with a text: PS3.3 C.17.3, a content item that stands for a removed tree.
 _CONTENT_ITEM: Item = [
     (0x0040A010, "CS", b"CONTAINS"),

@@ -118,9 +118,7 @@ def clean_source(
     source = _HeadSource(source)
     instance = read_instance(source)
     inspection = inspect(instance)
-    state, claim = pixel_state(
-        inspection, pixels=pixels, redacted=bool(redactions), profile=session.profile
-    )
+    state, claim = pixel_state(inspection, pixels=pixels, redacted=bool(redactions), profile=session.profile)
     warnings = list(instance.warnings)
     steps = plan(instance, session.rules, claim)
     subject = Subject(inspection.patient, session.pseudonyms.shift_days(inspection.patient))

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .errors import Refused
-from .profile import Profile
 from .reading import PIXEL_DATA, DataSet, Element, Instance
 from .rules import DATE_VRS, STANDARD_SCHEMES, Decision, Rules
 from .tables import element_vrs, known_sop_class
@@ -35,7 +34,17 @@ _BURNED_IN_ANNOTATION = 0x00280301
 _TIMEZONE_OFFSET = 0x00080201
 #: Statistics of the pixels and what else tells of them as they were, PS3.3 C.7.6.3, C.7.6.16.
 _STALE_TAGS = frozenset(
-    {0x00280106, 0x00280107, 0x00280108, 0x00280109, 0x00280110, 0x00280111, 0x00603000, 0x7FE00001, 0x7FE00002}
+    {
+        0x00280106,
+        0x00280107,
+        0x00280108,
+        0x00280109,
+        0x00280110,
+        0x00280111,
+        0x00603000,
+        0x7FE00001,
+        0x7FE00002,
+    }
 )
 _MAX_SHORT_VALUE = 0xFFFE
 

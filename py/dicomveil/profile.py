@@ -104,7 +104,9 @@ class Profile:
         kept = set(self.options)
         for option in options:
             if option.startswith("retain_longitudinal_"):
-                kept -= {"retain_longitudinal_full_dates", "retain_longitudinal_modified_dates"} - set(options)
+                kept -= {"retain_longitudinal_full_dates", "retain_longitudinal_modified_dates"} - set(
+                    options
+                )
             kept.add(option)
         return Profile(self.name, frozenset(kept), self.salt)
 

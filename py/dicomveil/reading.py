@@ -21,8 +21,8 @@ __all__ = ["DataSet", "Element", "Encoding", "Instance", "PixelData", "read_inst
 PIXEL_DATA = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 UNDEFINED = 0xFFFFFFFF
 #: VRs with a 32-bit length in explicit encodings, PS3.5 7.1.2.
-LONG_VRS = frozenset("OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
-VRS = LONG_VRS | frozenset("AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
+LONG_VRS = frozenset(["OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"])
+VRS = LONG_VRS | frozenset(["AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL", "SS", "ST", "TM", "UI", "UL", "US"])
 
 _VR_NAMES = {vr.encode(): vr for vr in VRS}
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -436,7 +436,7 @@ def _read_deflated(
         pixels, end = _locate_pixels(BytesSource(data), encoding, stopped)
         if isinstance(pixels.part, Range):
             pixels.part = data[pixels.part.offset : pixels.part.offset + pixels.part.length]
-        tail = _read_tail(data[end:], True, True, warnings)  # noqa: FBT003 - explicit, little
+        tail = _read_tail(data[end:], True, True, warnings)
     return Instance(source, DEFLATED, encoding, meta, head, pixels, tail, warnings)
 
 

@@ -95,7 +95,11 @@ def trimmed_pixels(instance: Instance) -> tuple[Part, bool]:
     part = instance.pixels.part
     total = pixel_layout(instance).total_bytes
     total += total & 1
-    if instance.pixels.encapsulated or instance.pixels.tag != 0x7FE00010 or not 0 < total < instance.pixels.length:
+    if (
+        instance.pixels.encapsulated
+        or instance.pixels.tag != 0x7FE00010
+        or not 0 < total < instance.pixels.length
+    ):
         return part, False
     return (Range(part.offset, total) if isinstance(part, Range) else part[:total]), True
 
@@ -250,7 +254,9 @@ def _fill(head: DataSet, layout: PixelLayout, read_frame: object) -> tuple[bytes
     kind = {1: "b", 2: "h"}[size]
     frame: bytes = read_frame()
     if not layout.little:
-        frame = struct.pack(f"<{len(frame) // size}{kind}", *struct.unpack(f">{len(frame) // size}{kind}", frame))
+        frame = struct.pack(
+            f"<{len(frame) // size}{kind}", *struct.unpack(f">{len(frame) // size}{kind}", frame)
+        )
     cells = memoryview(frame).cast(kind)  # both runtimes are little endian
     return (encoded(max(cells) if inverse else min(cells)),)
 

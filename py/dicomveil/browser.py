@@ -1,0 +1,236 @@
+"""The boundary to the page's worker: the only module that knows about JavaScript.
+
+Strings, integers, booleans, None and bytes cross; structure travels as JSON text. Nothing raises across: an
+error is ``{"code": ..., "tag": ...}``, and the text of an unexpected one, which may hold values, stays here.
+Messages and results are those of ``web/contract.js``.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import pydicom
+
+from . import __version__, inspecting
+from .cleaning import Subject, cleaner_for
+from .errors import DicomveilError, Refused
+from .pipeline import Session, clean_source, pixel_state
+from .planning import plan
+from .profile import AVAILABLE, OPTIONS, Profile
+from .pseudonyms import Key, Pseudonyms
+from .reading import Instance, read_instance
+from .redacting import Redaction
+from .source import Range
+from .tables import TABLE_EDITION
+from .viewing import frame_view, header_view
+from .viewing import summary as summary_view
+
+
+class _JsBytes(Protocol):
+    """A Uint8Array as Pyodide hands it over."""
+
+    def to_bytes(self) -> bytes: ...
+
+    def destroy(self) -> None: ...
+
+
+class _State:
+    """What lives as long as the worker."""
+
+    read: Callable[[int, int, int], _JsBytes]
+    session: Session | None = None
+    taken: bytes = b""
+    instance: tuple[int, Instance] | None = None
+
+
+class _JsSource:
+    """A File of the page, read in pieces by the worker."""
+
+    def __init__(self, handle: int, size: int) -> None:
+        self._handle = handle
+        self.size = size
+
+    def read(self, offset: int, length: int) -> bytes:
+        length = max(0, min(length, self.size - offset))
+        if not length:
+            return b""
+        chunk = _State.read(self._handle, offset, length)
+        try:
+            return chunk.to_bytes()
+        finally:
+            chunk.destroy()
+
+
+def _answer(work: Callable[[], Any]) -> str:
+    try:
+        return json.dumps(work())
+    except DicomveilError as error:
+        return json.dumps({"status": "refused", "code": error.code, "tag": error.tag})
+    except MemoryError:
+        return json.dumps({"status": "refused", "code": "out-of-memory", "tag": None})
+    except Exception:  # noqa: BLE001 - its text may hold values: only the code leaves
+        return json.dumps({"status": "refused", "code": "internal-error", "tag": None})
+
+
+def boot() -> str:
+    """Return the versions of everything that takes part, and the options that are available."""
+    return json.dumps(
+        {
+            "version": __version__,
+            "table_edition": TABLE_EDITION,
+            "pydicom": pydicom.__version__,
+            "python": platform.python_version(),
+            "options": [option for option in OPTIONS if option in AVAILABLE],
+            "default_profile": json.loads(Profile.default().to_json()),
+        }
+    )
+
+
+def connect(read: Callable[[int, int, int], _JsBytes]) -> None:
+    """Take the function ``read(handle, offset, length) -> Uint8Array`` by which files are read."""
+    _State.read = read
+
+
+def configure(profile_json: str, key: bytes) -> str:
+    """Set the profile and the key (32 bytes) of all that follows."""
+
+    def work() -> dict[str, Any]:
+        profile = Profile.from_json(profile_json) if profile_json else Profile.default()
+        raw = key if isinstance(key, bytes) else key.to_py()
+        _State.session = Session(profile, Pseudonyms(Key(bytes(raw))))
+        return {"code": None, "options": sorted(profile.options)}
+
+    return _answer(work)
+
+
+def _session() -> Session:
+    if _State.session is None:
+        _State.session = Session(Profile.default(), Pseudonyms(Key.random()))
+    return _State.session
+
+
+def _opened(handle: int, size: int) -> Instance:
+    """Read an instance; the last one is kept, since a person looks at one file for a while."""
+    if _State.instance is None or _State.instance[0] != handle:
+        _State.instance = (handle, read_instance(_JsSource(handle, size)))
+    return _State.instance[1]
+
+
+def inspect(handle: int, size: int) -> str:
+    """Say what a file is; see the contract for the members. Its plan is made too, so that refusals show early."""
+
+    def work() -> dict[str, Any]:
+        instance = read_instance(_JsSource(handle, size))
+        inspection = inspecting.inspect(instance)
+        session = _session()
+        status, code = "ready", None
+        try:
+            _, claim = pixel_state(inspection, pixels="review", redacted=False, profile=session.profile)
+            plan(instance, session.rules, claim)
+        except Refused as error:
+            if error.code not in {"pixels-need-review", "video-unchecked"}:
+                raise
+            status, code = "attention", error.code
+        return {"status": status, "code": code, "tag": None, **summary_view(instance, inspection)}
+
+    return _answer(work)
+
+
+def _redactions(request: dict[str, Any]) -> list[Redaction]:
+    return [
+        Redaction(
+            int(area["x"]),
+            int(area["y"]),
+            int(area["width"]),
+            int(area["height"]),
+            (int(area["frames"][0]), int(area["frames"][1])) if area.get("frames") else None,
+        )
+        for area in request.get("redactions", ())
+    ]
+
+
+def header(handle: int, size: int, request_json: str) -> str:
+    """List the elements before and after, with the rule that acts on each, for the request that `clean` takes."""
+
+    def work() -> list[dict[str, Any]]:
+        request = json.loads(request_json)
+        instance = _opened(handle, size)
+        inspection = inspecting.inspect(instance)
+        session = _session()
+        _, claim = pixel_state(
+            inspection, pixels="unclaimed", redacted=bool(request.get("redactions")), profile=session.profile
+        )
+        subject = Subject(inspection.patient, session.pseudonyms.shift_days(inspection.patient))
+        cleaner = cleaner_for(instance, session.pseudonyms, subject)
+        return header_view(instance, plan(instance, session.rules, claim), cleaner)
+
+    return _answer(work)
+
+
+def frame(handle: int, size: int, index: int) -> str:
+    """Say how to draw a frame: its bytes are in the file (``where`` = ``file``) or in :func:`taken`."""
+
+    def work() -> dict[str, Any]:
+        view, part = frame_view(_opened(handle, size), index)
+        if isinstance(part, Range):
+            return {**view, "where": "file", "offset": part.offset, "length": part.length}
+        _State.taken = part
+        return {**view, "where": "bytes", "offset": 0, "length": len(part)}
+
+    return _answer(work)
+
+
+def clean(handle: int, size: int, request_json: str) -> str:
+    """Clean and verify one file. ``parts`` refer to :func:`taken` (``b``) and to the file (``f``)."""
+
+    def work() -> dict[str, Any]:
+        request = json.loads(request_json)
+        _State.taken = b""
+        try:
+            cleaned = clean_source(
+                _JsSource(handle, size),
+                _session(),
+                pixels=str(request.get("pixels", "review")),
+                redactions=_redactions(request),
+            )
+        except Refused as error:
+            needs_person = error.code in {"pixels-need-review", "video-unchecked"}
+            status = "attention" if needs_person else "refused"
+            return {"status": status, "code": error.code, "tag": error.tag}
+        parts: list[tuple[str, int, int]] = []
+        chunks: list[bytes] = []
+        at = 0
+        for part in cleaned.parts:
+            if isinstance(part, Range):
+                parts.append(("f", part.offset, part.offset + part.length))
+            else:
+                chunks.append(part)
+                parts.append(("b", at, at + len(part)))
+                at += len(part)
+        _State.taken = b"".join(chunks)
+        return {
+            "status": "clean",
+            "code": None,
+            "tag": None,
+            "name": cleaned.name,
+            "sop_class": cleaned.sop_class,
+            "transfer_syntax": cleaned.transfer_syntax,
+            "actions": cleaned.actions,
+            "warnings": cleaned.warnings,
+            "pixels": cleaned.pixels,
+            "sop_instance_uid": cleaned.sop_instance_uid,
+            "study_uid": cleaned.study_uid,
+            "series_uid": cleaned.series_uid,
+            "parts": parts,
+        }
+
+    return _answer(work)
+
+
+def taken() -> bytes:
+    """Return the bytes that belong to the last answer of :func:`clean` or :func:`frame`."""
+    data, _State.taken = _State.taken, b""
+    return data

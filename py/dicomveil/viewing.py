@@ -1,0 +1,251 @@
+"""View: what a person sees of an instance before and after cleaning. For the screen only.
+
+Everything here holds values of the input: it goes to the page that shows it and nowhere else, never to a log,
+a message, storage or the report.
+"""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from pydicom.charset import convert_encodings, decode_bytes
+
+from .cleaning import Cleaner
+from .errors import Refused, format_tag
+from .inspecting import Inspection
+from .planning import Plan, Step
+from .reading import DataSet, Instance
+from .redacting import is_redactable, pixel_layout, trimmed_pixels
+from .source import Part, Range
+from .tables import element_keyword, element_name, uid_name
+
+__all__ = ["frame_view", "header_view", "summary"]
+
+_TEXT_VRS = frozenset(["AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"])
+_ENCODED_VRS = frozenset(["LO", "LT", "PN", "SH", "ST", "UC", "UT"])
+_NUMBERS = {
+    "FD": "d",
+    "FL": "f",
+    "SL": "i",
+    "SS": "h",
+    "SV": "q",
+    "UL": "I",
+    "US": "H",
+    "UV": "Q",
+}
+_MAX_TEXT = 256
+_MAX_ROWS = 5000
+
+
+def _encodings(data_set: DataSet) -> list[str]:
+    values = data_set.text(0x00080005).split("\\")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return convert_encodings(values)
+    except LookupError:
+        return ["iso8859"]
+
+
+def _shown(vr: str, value: bytes, encodings: list[str], *, little: bool) -> str:
+    """Return a value as text of at most 256 characters; numbers are listed, bulk data only measured."""
+    if vr in _ENCODED_VRS:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                text = decode_bytes(value[: 4 * _MAX_TEXT], encodings, {0x5C})
+            except (LookupError, UnicodeError):
+                text = value[:_MAX_TEXT].decode("latin-1")
+        return text.strip(" \0")[:_MAX_TEXT]
+    if vr in _TEXT_VRS:
+        return value[:_MAX_TEXT].decode("latin-1").strip(" \0")
+    kind = _NUMBERS.get(vr)
+    if kind is not None and len(value) % struct.calcsize(kind) == 0:
+        count = min(len(value) // struct.calcsize(kind), 32)
+        return "\\".join(
+            f"{number:g}" for number in struct.unpack_from(f"{'<>'[not little]}{count}{kind}", value)
+        )
+    if vr == "AT":
+        pairs = struct.unpack_from(f"{'<>'[not little]}{len(value) // 4 * 2}H", value)
+        return "\\".join(format_tag(a << 16 | b) for a, b in zip(pairs[::2], pairs[1::2], strict=True))[
+            :_MAX_TEXT
+        ]
+    return f"[{len(value)}]"
+
+
+def _row(step: Step, path: list[str], before: str, after: str | None) -> dict[str, Any]:
+    tag = step.element.tag
+    code = step.decision.code
+    return {
+        "path": path,
+        "tag": tag,
+        "name": element_name(tag),
+        "keyword": element_keyword(tag),
+        "vr": step.vr,
+        "action": step.decision.action,
+        "rule": f"PS3.15 E.1-1 {code}" if code else "",
+        "option": step.decision.option,
+        "reason": step.decision.reason,
+        "before": before,
+        "after": after,
+    }
+
+
+def header_view(instance: Instance, plan: Plan, cleaner: Cleaner) -> list[dict[str, Any]]:
+    """Return one row an element, parents before the elements of their items (at most 5,000 rows).
+
+    ``path`` lists the enclosing items as ``(gggg,eeee)[n]``, n from 1; ``after`` is ``None`` where the element
+    is removed.
+    """
+    rows: list[dict[str, Any]] = []
+    top = _encodings(instance.head)
+
+    def visit(steps: list[Step], path: list[str], encodings: list[str]) -> None:
+        for step in steps:
+            if len(rows) >= _MAX_ROWS:
+                return
+            data_set, element = step.data_set, step.element
+            removed = step.decision.action == "X"
+            if element.items is not None or step.vr == "SQ":
+                count = len(element.items or ())
+                kept = len(step.items) if step.items is not None else int(step.decision.action == "D")
+                rows.append(_row(step, path, f"[{count}]", None if removed else f"[{kept}]"))
+                for number, item in enumerate(step.items or (), 1):
+                    nested = (
+                        _encodings(item[0].data_set)
+                        if item and item[0].data_set.text(0x00080005)
+                        else encodings
+                    )
+                    visit(item, [*path, f"{format_tag(element.tag)}[{number}]"], nested)
+                continue
+            before = _shown(step.vr, data_set.value(element), encodings, little=data_set.little)
+            after = None
+            if not removed:
+                after = _shown(step.vr, cleaner.new_value(step), encodings, little=data_set.little)
+            rows.append(_row(step, path, before, after))
+
+    visit(plan.steps, [], top)
+    return rows
+
+
+def summary(instance: Instance, inspection: Inspection) -> dict[str, Any]:
+    """Return what the page's list shows of an instance."""
+    head = instance.head
+    encodings = _encodings(head)
+
+    def text(tag: int) -> str:
+        element = head.find(tag)
+        return "" if element is None else _shown("LO", head.value(element), encodings, little=True)
+
+    viewable = is_redactable(instance)
+    return {
+        "patient": {"key": inspection.patient, "name": text(0x00100010), "id": text(0x00100020)},
+        "study": {"uid": inspection.study_uid, "date": text(0x00080020), "description": text(0x00081030)},
+        "series": {
+            "uid": inspection.series_uid,
+            "number": text(0x00200011),
+            "description": text(0x0008103E),
+            "modality": inspection.modality,
+        },
+        "instance": {"uid": inspection.instance_uid, "number": text(0x00200013)},
+        "device": {"manufacturer": text(0x00080070), "model": text(0x00081090)},
+        "sop_class": inspection.sop_class,
+        "sop_class_name": uid_name(inspection.sop_class),
+        "transfer_syntax": inspection.transfer_syntax,
+        "transfer_syntax_name": uid_name(inspection.transfer_syntax),
+        "rows": inspection.rows,
+        "columns": inspection.columns,
+        "frames": inspection.frames,
+        "risks": list(inspection.risks),
+        "preview": viewable,
+        "redactable": viewable,
+        "has_pixels": inspection.has_pixels,
+        "header_bytes": len(head.buffer),
+    }
+
+
+def _decimals(data_set: DataSet | None, tag: int) -> list[float]:
+    try:
+        return [float(part) for part in (data_set.text(tag) if data_set else "").split("\\") if part.strip()]
+    except ValueError:
+        return []
+
+
+def _macro(instance: Instance, frame: int, sequence: int) -> DataSet | None:
+    """Return the item of a functional group macro for a frame (PS3.3 C.7.6.16), or else the data set itself."""
+    for groups, index in ((0x52009230, frame), (0x52009229, 0)):
+        element = instance.head.find(groups)
+        items = element.items if element else None
+        if items and index < len(items):
+            macro = items[index].find(sequence)
+            if macro is not None and macro.items:
+                return macro.items[0]
+    return instance.head
+
+
+def _palette(instance: Instance) -> Mapping[str, Any] | None:
+    """Return the palette as 8-bit RGB triplets in hexadecimal (PS3.3 C.7.6.3.1.5); ``None`` if it cannot be read."""
+    head = instance.head
+    descriptor = head.numbers(0x00281101)
+    tables = [head.find(tag) for tag in (0x00281201, 0x00281202, 0x00281203)]
+    if len(descriptor) != 3 or any(table is None for table in tables):
+        return None
+    entries, first, bits = descriptor[0] or 65536, descriptor[1], descriptor[2]
+    columns = []
+    for table in tables:
+        raw = head.value(table) if table else b""
+        if bits == 16 and len(raw) >= 2 * entries:
+            columns.append(
+                raw[int(instance.encoding.little) : 2 * entries : 2]
+            )  # the high byte of each entry
+        elif len(raw) >= 2 * entries:
+            columns.append(raw[int(not instance.encoding.little) : 2 * entries : 2])
+        elif len(raw) >= entries:
+            columns.append(raw[:entries])
+        else:
+            return None
+    rgb = bytes(value for entry in zip(*columns, strict=True) for value in entry)
+    return {"first": first, "rgb": rgb.hex()}
+
+
+def frame_view(instance: Instance, index: int) -> tuple[dict[str, Any], Part]:
+    """Return what is needed to draw one native frame (from 0), and where its bytes are.
+
+    Raises:
+        Refused: ``pixels-undecodable`` for pixels that are not native, or for a frame that there is not.
+    """
+    layout = pixel_layout(instance)
+    if not is_redactable(instance) or not 0 <= index < layout.frames:
+        raise Refused("pixels-undecodable")
+    part, _ = trimmed_pixels(instance)
+    offset, size = index * layout.frame_bytes, layout.frame_bytes
+    frame: Part = (
+        Range(part.offset + offset, size) if isinstance(part, Range) else part[offset : offset + size]
+    )
+    transformation = _macro(instance, index, 0x00289145)
+    voi = _macro(instance, index, 0x00289132)
+    slope, intercept = _decimals(transformation, 0x00281053), _decimals(transformation, 0x00281052)
+    centers, widths = _decimals(voi, 0x00281050), _decimals(voi, 0x00281051)
+    padding = instance.head.numbers(0x00280120)
+    view = {
+        "rows": layout.rows,
+        "columns": layout.columns,
+        "frames": layout.frames,
+        "samples": layout.samples,
+        "bits_allocated": layout.allocated,
+        "bits_stored": layout.stored,
+        "high_bit": instance.head.number(0x00280102),
+        "signed": layout.signed,
+        "photometric": layout.photometric,
+        "planar": int(layout.planar),
+        "big_endian": not layout.little,
+        "slope": slope[0] if slope else 1.0,
+        "intercept": intercept[0] if intercept else 0.0,
+        "windows": [list(pair) for pair in zip(centers, widths, strict=False)],
+        "padding": padding[0] if padding else None,
+        "palette": _palette(instance) if layout.photometric == "PALETTE COLOR" else None,
+    }
+    return view, frame
