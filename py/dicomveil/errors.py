@@ -75,6 +75,71 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "The cleaned file did not pass verification.",
             "Do not share it; report the code and the attribute.",
         ),
+        "output-malformed": (
+            "The cleaned file is not written as the standard wants it.",
+            "Do not share it; report the code and the attribute.",
+        ),
+        "not-from-dicomveil": (
+            "The file does not say that dicomveil wrote it.",
+            "Clean it with dicomveil.",
+        ),
+        "marker-missing": (
+            "The file does not say that it was de-identified, or how.",
+            "Clean it with dicomveil.",
+        ),
+        "marker-untrue": (
+            "What the file says about its de-identification is contradictory.",
+            "Do not share it; clean the original again.",
+        ),
+        "attribute-not-removed": (
+            "An attribute is there that the profile removes.",
+            "Do not share it; clean the original again.",
+        ),
+        "attribute-not-replaced": (
+            "An attribute has a value that the profile replaces or empties.",
+            "Do not share it; clean the original again.",
+        ),
+        "attribute-unknown": (
+            "An attribute is there that the standard does not know.",
+            "Do not share it; clean the original again.",
+        ),
+        "text-not-reviewed": (
+            "Free text is there in an attribute that is not known to be safe.",
+            "Do not share it; clean the original again.",
+        ),
+        "date-not-removed": (
+            "A date is there although no option keeps dates.",
+            "Do not share it; clean the original again.",
+        ),
+        "date-not-shifted": (
+            "A date is there that is not one of the original's, moved.",
+            "Do not share it; report the code and the attribute.",
+        ),
+        "uid-not-replaced": (
+            "A UID is there that is neither the standard's nor ours.",
+            "Do not share it; clean the original again.",
+        ),
+        "pixels-unclaimed": (
+            "Text may be burned into the image, and nobody said that it is not.",
+            "Look at the image; redact what identifies, or confirm that nothing does.",
+        ),
+        "input-unchecked": (
+            "A part of the input could not be searched for identifiers.",
+            "Export it from the archive again.",
+        ),
+        # writing
+        "output-failed": (
+            "The cleaned file could not be written.",
+            "Check the free space and the permissions of the output folder, and clean it again.",
+        ),
+        "output-exists": (
+            "Another file of the same name is already in the output folder.",
+            "Choose an empty output folder.",
+        ),
+        "duplicate-instance": (
+            "The same instance was given before with other contents.",
+            "Leave one of the two out.",
+        ),
         # use
         "option-unknown": ("An option is not one of PS3.15.", "Use an option's name as the manual lists it."),
         "option-conflict": ("Two options exclude each other.", "Give one of them."),
@@ -83,7 +148,10 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Leave it out; what it would keep is removed.",
         ),
         "profile-invalid": ("The profile is not valid.", "Check it against the description in the manual."),
-        "key-invalid": ("The key or passphrase is not valid.", "Give a key of 32 bytes or a longer passphrase."),
+        "key-invalid": (
+            "The key or passphrase is not valid.",
+            "Give a key of 32 bytes or a longer passphrase.",
+        ),
         "internal-error": (
             "Something unexpected went wrong with this file; it was not cleaned.",
             "Leave it out, and report the code.",

@@ -1,0 +1,218 @@
+"""The search of an output for the identifiers of its input.
+
+How they are compared: without case, diacritics and separators, in text of every text VR as its Specific
+Character Set decodes it (if that is wrong also as UTF-8 and Latin-1), and in binary values as ASCII, UTF-8,
+Latin-1 and UTF-16 of both byte orders.
+
+Rules against false alarms:
+
+* A name part counts from three letters (two in scripts that write no spaces), as a whole run of letters.
+* A part that is a word of the DICOM vocabulary (words of attribute names, of defined terms, of makers' names:
+  "HEAD", "STANDARD", "PHILIPS") counts only together with another part of the same name in the same element.
+  So a patient called "Head" does not stop every CT, and "MEIER" in Image Type does.
+* Prefix and suffix of a name ("Dr", "MD") do not count.
+* Identifiers count from four characters. Those of four and five must stand alone, and if they are mere digits
+  they do not count inside the model or version of a device. Identifiers, places and stations that consist of
+  vocabulary ("RADIOLOGY", "UNKNOWN") or of one repeated character do not count.
+* A station or an AE title that is also the name of the device's model does not count there.
+* In IS and DS only a whole value that equals an identifier of at least six digits counts.
+* Dates count in text in spellings with a four-digit year. Elements of VR DA and DT are compared as dates:
+  minus the shift each must be one of the input's. That a shifted date coincides with another date of the
+  input is no finding.
+* In binary values, words of less than five letters count only inside at least eight printable characters.
+* Our own pseudonyms never count.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from dicomveil.verify_identifiers import (
+    LETTERS,
+    SEPARATORS,
+    Compiled,
+    Identifiers,
+    Needle,
+    decode,
+    fold,
+    is_vocabulary,
+)
+from dicomveil.verify_reading import Element
+
+__all__ = ["find_in_binary", "find_in_numbers", "find_in_text"]
+
+#: Names of models and versions, where a short number says nothing.
+_DEVICE_TEXT = frozenset(
+    {
+        0x00081090,
+        0x00080070,
+        0x00181020,
+        0x00181016,
+        0x00181018,
+        0x00181019,
+        0x00189525,
+        0x0018702B,
+        0x00080222,
+    }
+)
+
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_SPELLED = re.compile(
+    r"(?<!\d)(?:(\d{4})(\d\d)(\d\d)"  # 20260311
+    r"|(\d{4})[-/. _](\d{1,2})[-/. _](\d{1,2})"  # 2026-03-11
+    r"|(\d{1,2})[-/. _]{1,2}(\d{1,2})[-/. _]{1,2}(\d{4})"  # 11.03.2026, 03/11/2026
+    r"|(\d\d)(\d\d)(\d{4})"  # 11032026
+    r"|(\d{1,2})(?:st|nd|rd|th)?[-. /_]{0,2}([a-zä]{3})[a-z]*[-., /_]{0,2}(\d{4})"  # 11 March 2026
+    r"|(\d{4})[-. /_]?([a-z]{3})[a-z]*[-. /_]{0,2}(\d{1,2}))(?!\d)"  # 2026-Mar-11
+    r"|([a-z]{3})[a-z]*[-. ]{1,2}(\d{1,2})(?:st|nd|rd|th)?[, ]{1,2}(\d{4})(?!\d)",  # March 11, 2026
+    re.ASCII,
+)
+
+
+def find_in_text(identifiers: Identifiers, batch: list[Element]) -> list[int]:
+    """Return the tags of the text elements that hold an identifier.
+
+    All values are searched at once; only if something is there, one by one and with the rules.
+    """
+    compiled = identifiers.compiled
+    blob = b"\0".join([element[2] or b"" for element in batch])
+    if blob.isascii() and b"\x1b" not in blob:
+        text = blob.decode("ascii").lower()
+    else:
+        text = fold("\0".join([decode(element.value or b"", element.charset) for element in batch]))
+    squeezed = text.translate(SEPARATORS)
+    suspicious = (
+        not compiled.words.keys().isdisjoint(LETTERS.findall(text))
+        or any(run in squeezed for run in compiled.runs)
+        or any(year in text for year in {day[:4] for day in identifiers.dates})
+        or any(root in text for root in {uid[:9] for uid in identifiers.uids})
+    )
+    if not suspicious:
+        return []
+    return [element.tag for element in batch if _holds_identifier(identifiers, compiled, element)]
+
+
+def _holds_identifier(identifiers: Identifiers, compiled: Compiled, element: Element) -> bool:
+    text = fold(decode(element.value or b"", element.charset))
+    met = [word for word in set(LETTERS.findall(text)) if word in compiled.words]
+    if any(not is_vocabulary(word) for word in met):
+        return True
+    for index, word in enumerate(met):
+        if any(
+            compiled.words[word] & compiled.words[other] for other in met[:index] if other[:3] != word[:3]
+        ):
+            return True
+    squeezed = text.translate(SEPARATORS)
+    for run, kind in compiled.runs.items():
+        if run in squeezed and _counts(run, kind, element.tag, text, squeezed):
+            return True
+    if identifiers.dates and any(day in identifiers.dates for day in _spelled_dates(text)):
+        return True
+    return any(uid in identifiers.uids for uid in re.findall(r"(?<![\d.])\d+(?:\.\d+){3,}", text))
+
+
+def _counts(run: str, kind: str, tag: int, text: str, squeezed: str) -> bool:
+    """Apply the rules of the module's description to an identifier that was found in a text."""
+    if kind == "unspaced":
+        return True
+    if kind == "station" and tag in _DEVICE_TEXT:
+        return False
+    if len(run) < 6:
+        if run.isdigit() and tag in _DEVICE_TEXT:
+            return run in squeezed.replace("\\", "\0").split("\0")
+        pattern = _spaced(run)
+        return re.search(rf"(?<![^\W_])(?<!\d\.){pattern}(?![^\W_])(?!\.\d)", text) is not None
+    before = r"(?<!\d)(?<!\d\.)" if run[0].isdigit() else r"(?<![^\W\d_])"
+    after = r"(?!\d)(?!\.\d)" if run[-1].isdigit() else r"(?![^\W\d_])"
+    return re.search(before + _spaced(run) + after, text) is not None
+
+
+@lru_cache(maxsize=256)
+def _spaced(run: str) -> str:
+    return r"[ \-_/()+#^'\t\r\n]*".join(map(re.escape, run))
+
+
+def _spelled_dates(text: str) -> Iterator[str]:
+    """Yield the dates in a folded text as YYYYMMDD, ambiguous ones in both readings."""
+    for match in _SPELLED.finditer(text):
+        (y1, m1, d1, y2, m2, d2, a3, b3, y3, a4, b4, y4, d5, n5, y5, y6, n6, d6, n7, d7, y7) = match.groups()
+        if y1:
+            yield y1 + m1 + d1
+            yield (
+                d1 and text[match.start() + 4 : match.start() + 8] + y1
+            )  # the same digits as DDMMYYYY, reversed
+            a4, b4, y4 = y1[:2], y1[2:], m1 + d1
+        if y2:
+            yield f"{y2}{m2:0>2}{d2:0>2}"
+        for a, b, year in ((a3, b3, y3), (a4, b4, y4)):
+            if year:
+                yield f"{year}{b:0>2}{a:0>2}"
+                yield f"{year}{a:0>2}{b:0>2}"
+        for year, name, day in ((y5, n5, d5), (y6, n6, d6), (y7, n7, d7)):
+            if year and name in _MONTH_NUMBERS:
+                yield f"{year}{_MONTH_NUMBERS[name]:02}{day:0>2}"
+
+
+_MONTH_NUMBERS = {
+    **{name: number for number, name in enumerate(_MONTHS, 1)},
+    "mai": 5,
+    "okt": 10,
+    "dez": 12,
+    "mrz": 3,
+    "maa": 3,
+    "fev": 2,
+    "avr": 4,
+    "dic": 12,
+    "ene": 1,
+}
+
+
+def find_in_numbers(identifiers: Identifiers, batch: list[Element]) -> list[int]:
+    """Return the tags of the IS and DS elements of which one value equals an identifier."""
+    numbers = identifiers.compiled.numbers
+    if not numbers:
+        return []
+    return [
+        tag
+        for tag, _vr, value, _parents, _charset in batch
+        if value and len(value) > 5 and any(part.strip(b" \0") in numbers for part in value.split(b"\\"))
+    ]
+
+
+def find_in_binary(identifiers: Identifiers, value: bytes) -> bool:
+    """Tell whether a binary value holds an identifier, in any of the encodings above."""
+    if len(value) < 3:
+        return False
+    lower = value.lower()
+    for needle in identifiers.compiled.needles:
+        at = lower.find(needle.data)
+        while at >= 0:
+            if _stands(lower, at, needle):
+                return True
+            at = lower.find(needle.data, at + 1)
+    return any(
+        form.encode(encoding) in value
+        for day in identifiers.dates
+        for form in (day, f"{day[:4]}-{day[4:6]}-{day[6:]}")
+        for encoding in ("ascii", "utf-16-le", "utf-16-be")
+    ) or any(uid.encode() in value for uid in identifiers.uids if len(uid) > 10)
+
+
+def _stands(value: bytes, at: int, needle: Needle) -> bool:
+    """Tell whether what was found in a binary value stands as a word of its own."""
+    width, end = needle.width, at + len(needle.data)
+    if needle.word and is_vocabulary(needle.word):
+        return False
+    before = value[max(0, at - width) : at].strip(b"\0")
+    after = value[end : end + width].strip(b"\0")
+    if (before.isalpha() or after.isalpha()) if needle.word else (before.isdigit() or after.isdigit()):
+        return False
+    if len(needle.data) >= 5 * width:
+        return True
+    around = value[max(0, at - 8 * width) : end + 8 * width]
+    printable = re.escape(needle.data)
+    one = rb"[\x20-\x7e]" + b"\\0" * (width - 1)
+    run = re.search(rb"(?:" + one + rb")*" + printable + rb"(?:" + one + rb")*", around, re.DOTALL)
+    return run is not None and len(run.group()) >= 8 * width
