@@ -14,19 +14,19 @@ from typing import Any, Protocol
 
 import pydicom
 
-from . import __version__, inspecting
-from .cleaning import Subject, cleaner_for
-from .errors import DicomveilError, Refused
-from .pipeline import Session, clean_source, pixel_state
-from .planning import plan
-from .profile import AVAILABLE, OPTIONS, Profile
-from .pseudonyms import Key, Pseudonyms
-from .reading import Instance, read_instance
-from .redacting import Redaction
-from .source import Range
-from .tables import TABLE_EDITION
-from .viewing import frame_view, header_view
-from .viewing import summary as summary_view
+from dicomveil import __version__, inspecting
+from dicomveil.cleaning import Subject, cleaner_for
+from dicomveil.errors import DicomveilError, Refused
+from dicomveil.pipeline import Session, clean_source, pixel_state
+from dicomveil.planning import plan
+from dicomveil.profile import AVAILABLE, OPTIONS, Profile
+from dicomveil.pseudonyms import Key, Pseudonyms
+from dicomveil.reading import Instance, read_instance
+from dicomveil.redacting import Redaction
+from dicomveil.source import Range
+from dicomveil.tables import TABLE_EDITION
+from dicomveil.viewing import frame_view, header_view
+from dicomveil.viewing import summary as summary_view
 
 
 class _JsBytes(Protocol):
@@ -99,8 +99,8 @@ def configure(profile_json: str, key: bytes) -> str:
 
     def work() -> dict[str, Any]:
         profile = Profile.from_json(profile_json) if profile_json else Profile.default()
-        raw = key if isinstance(key, bytes) else key.to_py()
-        _State.session = Session(profile, Pseudonyms(Key(bytes(raw))))
+        to_bytes = getattr(key, "to_bytes", None)  # a Uint8Array, if the page did not convert it
+        _State.session = Session(profile, Pseudonyms(Key(to_bytes() if to_bytes else key)))
         return {"code": None, "options": sorted(profile.options)}
 
     return _answer(work)
@@ -120,7 +120,7 @@ def _opened(handle: int, size: int) -> Instance:
 
 
 def inspect(handle: int, size: int) -> str:
-    """Say what a file is; see the contract for the members. Its plan is made too, so that refusals show early."""
+    """Say what a file is; see the contract for the members. It is planned too: refusals show early."""
 
     def work() -> dict[str, Any]:
         instance = read_instance(_JsSource(handle, size))
@@ -153,7 +153,7 @@ def _redactions(request: dict[str, Any]) -> list[Redaction]:
 
 
 def header(handle: int, size: int, request_json: str) -> str:
-    """List the elements before and after, with the rule that acts on each, for the request that `clean` takes."""
+    """List the elements before and after, with the rule that acts on each, for a request of :func:`clean`."""
 
     def work() -> list[dict[str, Any]]:
         request = json.loads(request_json)

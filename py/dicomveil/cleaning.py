@@ -10,16 +10,17 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from . import __version__
-from .dummies import dummy_items
-from .errors import Refused
-from .planning import Plan, Step
-from .profile import Profile
-from .pseudonyms import Pseudonyms
-from .reading import BIG_ENDIAN, LONG_VRS, DataSet, Instance
-from .source import Part
-from .tables import METHOD_CODES, attribute_type, element_keyword, is_standard_uid
-from .values import dummy, pad, shift_date, shift_datetime, swapped
+from dicomveil import __version__
+from dicomveil.dummies import dummy_items
+from dicomveil.encoding import LONG_VRS, DataSet
+from dicomveil.errors import Refused
+from dicomveil.planning import Plan, Step
+from dicomveil.profile import Profile
+from dicomveil.pseudonyms import Pseudonyms
+from dicomveil.reading import BIG_ENDIAN, Instance
+from dicomveil.source import Part
+from dicomveil.tables import METHOD_CODES, attribute_type, element_keyword, is_standard_uid
+from dicomveil.values import dummy, pad, shift_date, shift_datetime, swapped
 
 __all__ = [
     "IMPLEMENTATION_CLASS_UID",
@@ -222,9 +223,8 @@ def clean_header(
 def _additions(instance: Instance, plan: Plan, profile: Profile, writer: _Writer) -> dict[int, bytes]:
     """Encode the markers of PS3.15 E.1.1 and E.3, and what PS3.3 asks after pixels were changed."""
     codes = [METHOD_CODES["basic"]]
-    for option in sorted(profile.options, key=lambda name: METHOD_CODES[name][0]):
-        if option != "clean_pixel_data" or plan.claim.clean:
-            codes.append(METHOD_CODES[option])
+    ran = profile.options if plan.claim.clean else profile.options - {"clean_pixel_data"}
+    codes += sorted(METHOD_CODES[option] for option in ran)
     temporal = b"REMOVED"
     if "retain_longitudinal_full_dates" in profile.options:
         temporal = b"UNMODIFIED"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .reading import DataSet
-from .values import DUMMY_TEXT
+from dicomveil.encoding import DataSet
+from dicomveil.values import DUMMY_TEXT
 
 __all__ = ["Item", "dummy_items"]
 

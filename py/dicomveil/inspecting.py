@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 
-from .reading import Instance
-from .risk import VIDEO_TRANSFER_SYNTAXES, pixel_risks
+from dicomveil.reading import Instance
+from dicomveil.risk import VIDEO_TRANSFER_SYNTAXES, pixel_risks
 
 __all__ = ["Inspection", "inspect", "is_video", "patient_identity"]
 

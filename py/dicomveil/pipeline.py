@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from . import verifying
-from .cleaning import Subject, assembled, clean_header, new_uid
-from .errors import Refused
-from .inspecting import Inspection, inspect, is_video
-from .planning import PixelClaim, plan
-from .profile import Profile
-from .pseudonyms import Pseudonyms
-from .reading import Instance, read_instance
-from .redacting import (
+from dicomveil import verifying
+from dicomveil.cleaning import Subject, assembled, clean_header, new_uid
+from dicomveil.errors import Refused
+from dicomveil.inspecting import Inspection, inspect, is_video
+from dicomveil.planning import PixelClaim, plan
+from dicomveil.profile import Profile
+from dicomveil.pseudonyms import Pseudonyms
+from dicomveil.reading import Instance, read_instance
+from dicomveil.redacting import (
     Redaction,
     embedded_overlay_bits,
     masked_pixels,
     redacted_pixels,
     trimmed_pixels,
 )
-from .rules import Rules
-from .source import Part, PartsSource, Source
+from dicomveil.rules import Rules
+from dicomveil.source import Part, PartsSource, Source
 
 __all__ = ["PIXEL_MODES", "Cleaned", "Session", "clean_source"]
 
@@ -187,8 +187,7 @@ def _verify(source: Source, cleaned: Cleaned, profile: Profile, subject: Subject
         identifiers,
         output,
         shift_days=subject.shift_days if "retain_longitudinal_modified_dates" in profile.options else None,
-        retained_uids="retain_uids" in profile.options,
-        full_dates="retain_longitudinal_full_dates" in profile.options,
+        options=profile.options,
     )
     if problems:
         raise Refused(problems[0].code, problems[0].tag)

@@ -6,7 +6,7 @@ carries it out, the page shows it, tests compare it. Decisions that a newcomer w
 * Elements are handled under the VR that PS3.6 gives for their tag. An element that is encoded with another VR
   (``UN`` above all) is kept only if its value has the form of PS3.6's VR, and is written with that one.
 * Of duplicate tags the last one counts, as in every reader that keeps a dictionary; the others are removed.
-* A code of a coding scheme that is not a public one keeps its value; its meaning is free text and is replaced.
+* A code whose coding scheme is not a public one keeps its value; its meaning is free text, and is replaced.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .errors import Refused
-from .reading import PIXEL_DATA, DataSet, Element, Instance
-from .rules import DATE_VRS, STANDARD_SCHEMES, Decision, Rules
-from .tables import element_vrs, known_sop_class
-from .values import shift_date, shift_datetime, well_formed, well_formed_timezone
+from dicomveil.encoding import PIXEL_DATA, DataSet, Element
+from dicomveil.errors import Refused
+from dicomveil.reading import Instance
+from dicomveil.rules import DATE_VRS, STANDARD_SCHEMES, Decision, Rules
+from dicomveil.tables import element_vrs, known_sop_class
+from dicomveil.values import shift_date, shift_datetime, well_formed, well_formed_timezone
 
 __all__ = ["PixelClaim", "Plan", "Step", "plan", "walk"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from .errors import WrongUse
+from dicomveil.errors import WrongUse
 
 __all__ = ["AVAILABLE", "OPTIONS", "Profile"]
 
@@ -85,14 +85,9 @@ class Profile:
         if not isinstance(data, dict) or not data.keys() <= {"dicomveil_profile", "name", "options", "salt"}:
             raise WrongUse("profile-invalid")
         name, options, salt = data.get("name"), data.get("options"), data.get("salt", _DEFAULT_SALT.hex())
-        valid = (
-            data.get("dicomveil_profile") == 1
-            and isinstance(name, str)
-            and isinstance(salt, str)
-            and isinstance(options, list)
-            and all(isinstance(option, str) for option in options)
-        )
-        if not valid:
+        if data.get("dicomveil_profile") != 1 or not isinstance(name, str) or not isinstance(salt, str):
+            raise WrongUse("profile-invalid")
+        if not isinstance(options, list) or not all(isinstance(option, str) for option in options):
             raise WrongUse("profile-invalid")
         try:
             return cls(name, frozenset(options), bytes.fromhex(salt))

@@ -14,7 +14,7 @@ import unicodedata
 import uuid
 from dataclasses import dataclass, field
 
-from .errors import WrongUse
+from dicomveil.errors import WrongUse
 
 __all__ = ["PBKDF2_ROUNDS", "Key", "Pseudonyms"]
 

@@ -12,23 +12,24 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .errors import Refused
-from .source import BytesSource, Part, Range, Source
-from .tables import element_vrs
+from dicomveil.encoding import (
+    ITEM,
+    PIXEL_DATA,
+    SEQUENCE_END,
+    UNDEFINED,
+    DataSet,
+    Element,
+    NeedMoreError,
+    Parser,
+    vr_at,
+)
+from dicomveil.errors import Refused
+from dicomveil.source import BytesSource, Part, Range, Source
 
-__all__ = ["DataSet", "Element", "Encoding", "Instance", "PixelData", "read_instance"]
+__all__ = ["BIG_ENDIAN", "Encoding", "Instance", "PixelData", "read_instance"]
 
-PIXEL_DATA = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
-UNDEFINED = 0xFFFFFFFF
-#: VRs with a 32-bit length in explicit encodings, PS3.5 7.1.2.
-LONG_VRS = frozenset(["OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"])
-VRS = LONG_VRS | frozenset(["AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL", "SS", "ST", "TM", "UI", "UL", "US"])
-
-_VR_NAMES = {vr.encode(): vr for vr in VRS}
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _FIRST_READ = 64 << 10
 _MAX_HEADER = 256 << 20
-_MAX_DEPTH = 64
 _MAX_INFLATED = 1 << 30
 
 IMPLICIT = "1.2.840.10008.1.2"
@@ -39,82 +40,6 @@ _NATIVE = frozenset({IMPLICIT, EXPLICIT, DEFLATED, BIG_ENDIAN})
 #: JPIP: the pixels are somewhere else, behind a URL that has to go.
 _UNSUPPORTED = frozenset({"1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.95"})
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
-
-
-class _NeedMoreError(Exception):
-    """The window ends inside an element: read at least up to ``offset``."""
-
-    def __init__(self, offset: int) -> None:
-        super().__init__()
-        self.offset = offset
-
-
-class Element:
-    """One encoded data element: where it lies in its data set's buffer.
-
-    ``vr`` is the VR as encoded (explicit) or as PS3.6 has it (implicit; ``UN`` if unknown). The header is
-    ``[start, value)``, the value ``[value, end)``. Sequences have ``items`` instead of a value to look at.
-    """
-
-    __slots__ = ("end", "items", "start", "tag", "value", "vr")
-
-    def __init__(self, tag: int, vr: str, start: int, value: int, end: int) -> None:
-        self.tag = tag
-        self.vr = vr
-        self.start = start
-        self.value = value
-        self.end = end
-        self.items: list[DataSet] | None = None
-
-
-@dataclass(slots=True)
-class DataSet:
-    """Elements that lie in one buffer and share one encoding (nested items may differ from their parent)."""
-
-    buffer: bytes
-    explicit: bool
-    little: bool
-    elements: list[Element] = field(default_factory=list)
-
-    def value(self, element: Element) -> bytes:
-        """Return the value bytes of one of the elements."""
-        return self.buffer[element.value : element.end]
-
-    def find(self, tag: int) -> Element | None:
-        """Return the last element with ``tag``, as a reader that keeps a dictionary would."""
-        found = None
-        for element in self.elements:
-            if element.tag == tag:
-                found = element
-        return found
-
-    def text(self, tag: int) -> str:
-        """Return an element's value as Latin-1 text without padding; empty if there is none."""
-        element = self.find(tag)
-        return "" if element is None else self.value(element).decode("latin-1").strip(" \0")
-
-    def numbers(self, tag: int) -> list[int]:
-        """Return a US, SS, UL or IS element's values; empty if there are none that can be read."""
-        element = self.find(tag)
-        if element is None:
-            return []
-        raw = self.value(element)
-        vr = element.vr if element.vr != "UN" else (element_vrs(tag) or ("UN",))[0]
-        order = "<" if self.little else ">"
-        try:
-            if vr == "IS":
-                return [int(part) for part in raw.decode("ascii").strip(" \0").split("\\") if part.strip()]
-            kind = {"US": "H", "SS": "h", "UL": "I", "SL": "i"}.get(vr)
-            if kind is None:
-                return []
-            return list(struct.unpack(f"{order}{len(raw) // struct.calcsize(kind)}{kind}", raw))
-        except (ValueError, struct.error):
-            return []
-
-    def number(self, tag: int, default: int = 0) -> int:
-        """Return the first of :meth:`numbers`."""
-        values = self.numbers(tag)
-        return values[0] if values else default
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,142 +105,9 @@ def encoding_of(transfer_syntax: str) -> Encoding:
     return Encoding(explicit=True, little=True, deflated=False, encapsulated=True)
 
 
-def _vr_at(buffer: bytes, at: int) -> bool:
-    """Tell whether two upper-case letters, and so perhaps a VR, stand at ``at``."""
-    return len(buffer) >= at + 2 and 65 <= buffer[at] <= 90 and 65 <= buffer[at + 1] <= 90
-
-
-class _Parser:
-    """Parses one window of bytes; ``complete`` says that the window ends where the data end."""
-
-    def __init__(self, buffer: bytes, *, little: bool, complete: bool) -> None:
-        order = "<" if little else ">"
-        self.buffer = buffer
-        self.size = len(buffer)
-        self.little = little
-        self.complete = complete
-        self.short = struct.Struct(order + "HH2sH").unpack_from
-        self.implicit = struct.Struct(order + "HHL").unpack_from
-        self.long = struct.Struct(order + "L").unpack_from
-
-    def need(self, offset: int) -> None:
-        if offset > self.size:
-            if self.complete:
-                raise Refused("truncated")
-            raise _NeedMoreError(offset)
-
-    def data_set(
-        self, pos: int, end: int | None, *, explicit: bool, depth: int = 0
-    ) -> tuple[DataSet, int, tuple[int, str, int, int] | None]:
-        """Parse elements from ``pos`` to ``end`` (``None``: to the item delimiter, or at depth 0 the data's end).
-
-        Returns the data set, the position after it, and at depth 0 the header (tag, vr, value offset, length)
-        of Pixel Data where parsing stopped there.
-        """
-        if depth > _MAX_DEPTH:
-            raise Refused("undecodable")
-        data_set = DataSet(self.buffer, explicit, self.little)
-        append = data_set.elements.append
-        while True:
-            if end is not None and pos >= end:
-                if pos > end:
-                    raise Refused("undecodable")
-                return data_set, pos, None
-            if depth == 0 and self.complete and pos == self.size:
-                return data_set, pos, None
-            self.need(pos + 8)
-            tag, vr, value, length = self.header(pos, explicit=explicit)
-            if tag >> 16 == 0xFFFE:
-                if tag == _ITEM_END and end is None and depth:
-                    return data_set, pos + 8, None
-                raise Refused("undecodable")
-            if depth == 0 and tag in PIXEL_DATA:
-                return data_set, pos, (tag, vr, value, length)
-            element = self.element(pos, tag, vr, value, length, explicit=explicit, depth=depth)
-            append(element)
-            pos = element.end
-
-    def element(
-        self, pos: int, tag: int, vr: str, value: int, length: int, *, explicit: bool, depth: int
-    ) -> Element:
-        """Delimit one element whose header was read, with its items if it is a sequence."""
-        element = Element(tag, vr, pos, value, value + length)
-        undefined = length == UNDEFINED
-        sequence = vr == "SQ" or (vr == "UN" and (undefined or element_vrs(tag) == ("SQ",)))
-        if sequence and (undefined or not tag >> 16 & 1):
-            # PS3.5 6.2.2: a sequence in UN is Implicit VR Little Endian, whatever is around it.
-            explicit = explicit and vr == "SQ"
-            stop = None if undefined else element.end
-            element.items, element.end = self.items(value, stop, explicit=explicit, depth=depth)
-        elif undefined:
-            element.end = self.skip_fragments(value)
-        else:
-            self.need(element.end)
-        return element
-
-    def header(self, pos: int, *, explicit: bool) -> tuple[int, str, int, int]:
-        """Return tag, VR, offset of the value and its length for the element at ``pos``."""
-        if not explicit:
-            group, number, length = self.implicit(self.buffer, pos)
-            tag = group << 16 | number
-            vrs = element_vrs(tag)
-            return tag, (vrs[0] if vrs else "UN"), pos + 8, length
-        group, number, raw, length = self.short(self.buffer, pos)
-        tag = group << 16 | number
-        if group == 0xFFFE:
-            return tag, "", pos + 8, self.long(self.buffer, pos + 4)[0]
-        vr = _VR_NAMES.get(raw)
-        if vr is None:
-            if not _vr_at(self.buffer, pos + 4):
-                raise Refused("undecodable", tag)
-            return tag, "UN", pos + 8, length  # an unknown VR: short form, as pydicom reads it
-        if vr in LONG_VRS:
-            self.need(pos + 12)
-            return tag, vr, pos + 12, self.long(self.buffer, pos + 8)[0]
-        return tag, vr, pos + 8, length
-
-    def items(self, pos: int, end: int | None, *, explicit: bool, depth: int) -> tuple[list[DataSet], int]:
-        """Parse the items of a sequence, PS3.5 7.5."""
-        items: list[DataSet] = []
-        while end is None or pos < end:
-            self.need(pos + 8)
-            group, number, length = self.implicit(self.buffer, pos)
-            tag = group << 16 | number
-            pos += 8
-            if tag == _SEQUENCE_END:
-                # also seen, against PS3.5, before the defined end of a sequence
-                return items, pos if end is None else end
-            if tag != _ITEM:
-                raise Refused("undecodable")
-            # Items are met that are implicit inside an explicit data set: look at the first element.
-            first = pos + 8 <= self.size and length >= 8
-            nested_explicit = _vr_at(self.buffer, pos + 4) if explicit and first else explicit
-            stop = None if length == UNDEFINED else pos + length
-            if first and stop is None and self.implicit(self.buffer, pos)[0] == 0xFFFE:
-                nested_explicit = explicit
-            item, pos, _ = self.data_set(pos, stop, explicit=nested_explicit, depth=depth + 1)
-            items.append(item)
-        if pos != end:
-            raise Refused("undecodable")
-        return items, pos
-
-    def skip_fragments(self, pos: int) -> int:
-        """Return the end of a nested encapsulated value (an icon's pixels, say)."""
-        while True:
-            self.need(pos + 8)
-            group, number, length = self.implicit(self.buffer, pos)
-            pos += 8
-            if group << 16 | number == _SEQUENCE_END:
-                return pos
-            if group << 16 | number != _ITEM or length == UNDEFINED:
-                raise Refused("undecodable")
-            pos += length
-            self.need(pos)
-
-
 def _read_file_meta(window: bytes, pos: int) -> tuple[DataSet, int]:
     """Parse group 0002, Explicit VR Little Endian (PS3.10 7.1); its group length is not trusted."""
-    parser = _Parser(window, little=True, complete=False)
+    parser = Parser(window, little=True, complete=False)
     meta = DataSet(window, explicit=True, little=True)
     while True:
         parser.need(pos + 8)
@@ -338,16 +130,16 @@ def _start(window: bytes) -> int:
         return 132
     group = window[:2]
     plausible = group in {b"\x02\x00", b"\x08\x00"} and window[3] == 0
-    if plausible and (_vr_at(window, 4) or int.from_bytes(window[4:8], "little") < 1024):
+    if plausible and (vr_at(window, 4) or int.from_bytes(window[4:8], "little") < 1024):
         return 0
-    if group == b"\x00\x08" and window[2] == 0 and _vr_at(window, 4):
+    if group == b"\x00\x08" and window[2] == 0 and vr_at(window, 4):
         return 0  # big endian
     raise Refused("not-dicom")
 
 
 def _guess_transfer_syntax(window: bytes, pos: int) -> str:
     """Name the encoding of a data set whose File Meta does not: the element at ``pos`` shows it."""
-    if _vr_at(window, pos + 4):
+    if vr_at(window, pos + 4):
         return EXPLICIT if window[pos + 1] == 0 else BIG_ENDIAN
     return IMPLICIT
 
@@ -377,7 +169,7 @@ def read_instance(source: Source) -> Instance:
     for window, complete in _windows(source):
         try:
             return _read(source, window, complete=complete)
-        except (_NeedMoreError, struct.error):
+        except (NeedMoreError, struct.error):
             if complete:
                 raise Refused("truncated") from None
     raise AssertionError("windows end by raising")
@@ -401,12 +193,12 @@ def _read(source: Source, window: bytes, *, complete: bool) -> Instance:
     encoding = encoding_of(transfer_syntax)
     if encoding.deflated:
         return _read_deflated(source, meta, pos, encoding, warnings)
-    explicit = _vr_at(window, pos + 4)
+    explicit = vr_at(window, pos + 4)
     if explicit != encoding.explicit and pos + 8 <= len(window):
         warnings.append("transfer-syntax-mismatch")
     else:
         explicit = encoding.explicit
-    parser = _Parser(window, little=encoding.little, complete=complete)
+    parser = Parser(window, little=encoding.little, complete=complete)
     head, _, stopped = parser.data_set(pos, None, explicit=explicit)
     pixels, tail = None, DataSet(b"", explicit, encoding.little)
     if stopped is not None:
@@ -414,7 +206,8 @@ def _read(source: Source, window: bytes, *, complete: bool) -> Instance:
         if end < source.size:
             if source.size - end > _MAX_HEADER:
                 raise Refused("header-too-large")
-            tail = _read_tail(source.read(end, source.size - end), explicit, encoding.little, warnings)
+            rest = source.read(end, source.size - end)
+            tail = _read_tail(rest, warnings, explicit=explicit, little=encoding.little)
     return Instance(source, transfer_syntax, encoding, meta, head, pixels, tail, warnings)
 
 
@@ -429,14 +222,14 @@ def _read_deflated(
         raise Refused("undecodable") from None
     if not inflater.eof:
         raise Refused("header-too-large" if len(data) >= _MAX_INFLATED else "truncated")
-    parser = _Parser(data, little=True, complete=True)
+    parser = Parser(data, little=True, complete=True)
     head, _, stopped = parser.data_set(0, None, explicit=True)
     pixels, tail = None, DataSet(b"", explicit=True, little=True)
     if stopped is not None:
         pixels, end = _locate_pixels(BytesSource(data), encoding, stopped)
         if isinstance(pixels.part, Range):
             pixels.part = data[pixels.part.offset : pixels.part.offset + pixels.part.length]
-        tail = _read_tail(data[end:], True, True, warnings)
+        tail = _read_tail(data[end:], warnings, explicit=True, little=True)
     return Instance(source, DEFLATED, encoding, meta, head, pixels, tail, warnings)
 
 
@@ -471,9 +264,9 @@ def _walk_fragments(source: Source, start: int) -> tuple[list[tuple[int, int]], 
                 raise Refused("truncated")
         group, number, length = unpack(window, pos - base)
         tag = group << 16 | number
-        if tag == _SEQUENCE_END:
+        if tag == SEQUENCE_END:
             return fragments, pos + 8
-        if tag != _ITEM or length == UNDEFINED:
+        if tag != ITEM or length == UNDEFINED:
             raise Refused("undecodable")
         fragments.append((pos + 8 - start, length))
         pos += 8 + length
@@ -481,13 +274,13 @@ def _walk_fragments(source: Source, start: int) -> tuple[list[tuple[int, int]], 
             raise Refused("truncated")
 
 
-def _read_tail(data: bytes, explicit: bool, little: bool, warnings: list[str]) -> DataSet:  # noqa: FBT001
+def _read_tail(data: bytes, warnings: list[str], *, explicit: bool, little: bool) -> DataSet:
     """Parse what follows Pixel Data; what cannot be read there is left out, with a warning.
 
     Pixels are whole by then, so an unreadable rest (padding, leftovers of a longer file) need not stop
     the image; it must only not be passed on.
     """
-    parser = _Parser(data, little=little, complete=True)
+    parser = Parser(data, little=little, complete=True)
     tail = DataSet(data, explicit, little)
     pos = 0
     try:
@@ -495,7 +288,8 @@ def _read_tail(data: bytes, explicit: bool, little: bool, warnings: list[str]) -
             parser.need(pos + 8)
             tag, vr, value, length = parser.header(pos, explicit=explicit)
             if tag in PIXEL_DATA or tag >> 16 < 8 or tag >> 16 == 0xFFFE:
-                raise Refused("undecodable", tag)
+                warnings.append("trailing-data-removed")
+                break
             element = parser.element(pos, tag, vr, value, length, explicit=explicit, depth=0)
             tail.elements.append(element)
             pos = element.end

@@ -9,12 +9,14 @@ Pixel layout: PS3.5 8.1, 8.2; Planar Configuration PS3.3 C.7.6.3.1.3.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from .errors import Refused
-from .reading import DataSet, Instance
-from .source import BytesSource, Part, Range, Source
+from dicomveil.encoding import DataSet
+from dicomveil.errors import Refused
+from dicomveil.reading import Instance
+from dicomveil.source import BytesSource, Part, Range, Source
 
 __all__ = ["PixelLayout", "Redaction", "embedded_overlay_bits", "pixel_layout", "redacted_pixels"]
 
@@ -91,7 +93,8 @@ def pixel_layout(instance: Instance) -> PixelLayout:
 
 def trimmed_pixels(instance: Instance) -> tuple[Part, bool]:
     """Return native Pixel Data without what follows its last frame, and whether anything was left out."""
-    assert instance.pixels is not None
+    if instance.pixels is None:
+        raise Refused("pixels-undecodable")
     part = instance.pixels.part
     total = pixel_layout(instance).total_bytes
     total += total & 1
@@ -105,7 +108,7 @@ def trimmed_pixels(instance: Instance) -> tuple[Part, bool]:
 
 
 def embedded_overlay_bits(instance: Instance) -> int:
-    """Return a mask of the bits of each pixel cell that hold overlays (retired: PS3.3 C.9.2, Bit Position)."""
+    """Return a mask of the bits of each pixel cell that hold overlays (PS3.3 C.9.2, Overlay Bit Position)."""
     mask = 0
     allocated = instance.head.number(0x00280100)
     for element in instance.head.elements:
@@ -174,7 +177,7 @@ def redacted_pixels(instance: Instance, part: Part, redactions: Sequence[Redacti
         if not inside:
             continue
         frame_at = frame * layout.frame_bytes
-        fill = _fill(instance.head, layout, lambda at=frame_at: source.read(start + at, layout.frame_bytes))
+        fill = _fill(instance.head, layout, partial(source.read, start + frame_at, layout.frame_bytes))
         for low, high, spans in _bands(layout, inside, fill):
             untouched(frame_at + low)
             band = bytearray(source.read(start + frame_at + low, high - low))
@@ -229,13 +232,13 @@ def _bands(
     return merged
 
 
-def _fill(head: DataSet, layout: PixelLayout, read_frame: object) -> tuple[bytes, ...]:
+def _fill(head: DataSet, layout: PixelLayout, read_frame: Callable[[], bytes]) -> tuple[bytes, ...]:
     """Return the encoded value of black for each sample of a pixel."""
     size = layout.sample_bytes
-    order = "little" if layout.little else "big"
 
     def encoded(number: int) -> bytes:
-        return (number & (1 << size * 8) - 1).to_bytes(size, "little" if order == "little" else "big")
+        mask = (1 << size * 8) - 1
+        return (number & mask).to_bytes(size, "little" if layout.little else "big")
 
     if layout.photometric == "RGB":
         return (bytes(size),) * 3
@@ -250,14 +253,9 @@ def _fill(head: DataSet, layout: PixelLayout, read_frame: object) -> tuple[bytes
     padding = head.find(0x00280120)
     if padding is not None and head.value(padding) and not inverse:
         return (head.value(padding)[:size],)
-    assert callable(read_frame)
-    kind = {1: "b", 2: "h"}[size]
-    frame: bytes = read_frame()
-    if not layout.little:
-        frame = struct.pack(
-            f"<{len(frame) // size}{kind}", *struct.unpack(f">{len(frame) // size}{kind}", frame)
-        )
-    cells = memoryview(frame).cast(kind)  # both runtimes are little endian
+    frame = read_frame()
+    kind = "b" if size == 1 else "h"
+    cells = struct.unpack(f"{'<' if layout.little else '>'}{len(frame) // size}{kind}", frame)
     return (encoded(max(cells) if inverse else min(cells)),)
 
 

@@ -22,14 +22,96 @@ _ULTRASOUND = frozenset(
 _VISIBLE_LIGHT = "1.2.840.10008.5.1.4.1.1.77.1."
 _WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 _OPHTHALMIC = "1.2.840.10008.5.1.4.1.1.77.1.5."
-_MODALITIES = frozenset(["US", "IVUS", "BDUS", "EC", "OT", "SC", "ES", "XC", "GM", "DOC", "HC", "LP", "DMS", "VF", "IO", "AU", "PLAN"])
+_MODALITIES = frozenset(
+    [
+        "US",
+        "IVUS",
+        "BDUS",
+        "EC",
+        "OT",
+        "SC",
+        "ES",
+        "XC",
+        "GM",
+        "DOC",
+        "HC",
+        "LP",
+        "DMS",
+        "VF",
+        "IO",
+        "AU",
+        "PLAN",
+    ]
+)
 #: Image Type values that name screens, pages and reports.
 _SCREENS = frozenset(
-    ["SCREEN", "SAVE", "SCREENSAVE", "SCREENSHOT", "SNAPSHOT", "CAPTURE", "DOSE", "DOSE_INFO", "REPORT", "PROTOCOL", "PROT", "SCANNED", "PAGE", "RESULT_TABLE", "TABLE", "CURVE", "CHART", "PLOT"]
+    [
+        "SCREEN",
+        "SAVE",
+        "SCREENSAVE",
+        "SCREENSHOT",
+        "SNAPSHOT",
+        "CAPTURE",
+        "DOSE",
+        "DOSE_INFO",
+        "REPORT",
+        "PROTOCOL",
+        "PROT",
+        "SCANNED",
+        "PAGE",
+        "RESULT_TABLE",
+        "TABLE",
+        "CURVE",
+        "CHART",
+        "PLOT",
+    ]
 )
 #: Image Type values of reconstructions that a scanner computes from its own data: no text is drawn there.
 _COMPUTED = frozenset(
-    ["AXIAL", "MPR", "MIP", "MINIP", "AVERAGE", "AVG", "ADC", "TRACEW", "TRACE", "FA", "PERFUSION", "REFORMATTED", "LOCALIZER", "CPR", "DIFFUSION", "NORM", "M", "P", "MNLT", "SUBTRACTION", "SUB", "PROJECTION", "IMAGE", "RESAMPLED", "STATIC", "DYNAMIC", "GATED", "TOMO", "EMISSION", "VOLUME", "QUANTITY", "T1", "T2", "R2", "R2_STAR", "T2_STAR", "FAT", "WATER", "IN_PHASE", "OUT_PHASE", "OPP_PHASE", "DRG"]
+    [
+        "AXIAL",
+        "MPR",
+        "MIP",
+        "MINIP",
+        "AVERAGE",
+        "AVG",
+        "ADC",
+        "TRACEW",
+        "TRACE",
+        "FA",
+        "PERFUSION",
+        "REFORMATTED",
+        "LOCALIZER",
+        "CPR",
+        "DIFFUSION",
+        "NORM",
+        "M",
+        "P",
+        "MNLT",
+        "SUBTRACTION",
+        "SUB",
+        "PROJECTION",
+        "IMAGE",
+        "RESAMPLED",
+        "STATIC",
+        "DYNAMIC",
+        "GATED",
+        "TOMO",
+        "EMISSION",
+        "VOLUME",
+        "QUANTITY",
+        "T1",
+        "T2",
+        "R2",
+        "R2_STAR",
+        "T2_STAR",
+        "FAT",
+        "WATER",
+        "IN_PHASE",
+        "OUT_PHASE",
+        "OPP_PHASE",
+        "DRG",
+    ]
 )
 _COLOURS = ("RGB", "YBR", "PALETTE")
 _COLOURLESS_MODALITIES = frozenset(["CT", "MR", "PT", "CR", "DX", "MG", "RG", "RF", "XA", "NM"])

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .profile import Profile
-from .tables import SAFE_TEXT, Row, attribute_type, element_vrs, iod_name, known_sop_class, row_for
+from dicomveil.profile import Profile
+from dicomveil.tables import SAFE_TEXT, Row, attribute_type, element_vrs, iod_name, known_sop_class, row_for
 
 __all__ = ["STANDARD_SCHEMES", "Decision", "Rules"]
 
@@ -27,7 +27,63 @@ _TIMEZONE_OFFSET = 0x00080201
 
 #: Coding schemes of PS3.16 Table 8-1 that a site cannot fill with meanings of its own.
 STANDARD_SCHEMES = frozenset(
-    ["DCM", "SCT", "SRT", "SNM3", "99SDM", "SNM", "RADLEX", "LN", "UCUM", "FMA", "UMLS", "NCIt", "NCI", "ISO3166_1", "ISO639_1", "ISO639_2", "RFC5646", "RFC3066", "I9C", "I9CP", "ICD9", "I10", "I10P", "I11", "ICDO3", "CPT4", "C4", "MGI", "MP", "MA", "NYUMCCG", "ITIS_TSN", "UBERON", "PATHLEX", "PUBCHEM_CID", "RXNORM", "UNII", "HPC", "TCIA", "NEU", "BI", "BARI", "MDC", "PHENX", "MAYOASRG", "CADSR", "NICIP", "IBSI", "MSH", "UMDNS", "GMDN", "DOI", "ACR", "BRLX", "NDC"]
+    [
+        "DCM",
+        "SCT",
+        "SRT",
+        "SNM3",
+        "99SDM",
+        "SNM",
+        "RADLEX",
+        "LN",
+        "UCUM",
+        "FMA",
+        "UMLS",
+        "NCIt",
+        "NCI",
+        "ISO3166_1",
+        "ISO639_1",
+        "ISO639_2",
+        "RFC5646",
+        "RFC3066",
+        "I9C",
+        "I9CP",
+        "ICD9",
+        "I10",
+        "I10P",
+        "I11",
+        "ICDO3",
+        "CPT4",
+        "C4",
+        "MGI",
+        "MP",
+        "MA",
+        "NYUMCCG",
+        "ITIS_TSN",
+        "UBERON",
+        "PATHLEX",
+        "PUBCHEM_CID",
+        "RXNORM",
+        "UNII",
+        "HPC",
+        "TCIA",
+        "NEU",
+        "BI",
+        "BARI",
+        "MDC",
+        "PHENX",
+        "MAYOASRG",
+        "CADSR",
+        "NICIP",
+        "IBSI",
+        "MSH",
+        "UMDNS",
+        "GMDN",
+        "DOI",
+        "ACR",
+        "BRLX",
+        "NDC",
+    ]
 )
 
 
@@ -183,6 +239,7 @@ class Rules:
 
     @staticmethod
     def _date_of_type_1(sop_class: str, path: tuple[int, ...]) -> bool:
-        """X against a Type 1 date (Presentation Creation Date): PS3.15 E.1.1 puts the IOD's integrity first."""
+        """X against a Type 1 date (Presentation Creation Date): the IOD's integrity first, PS3.15 E.1.1."""
         vrs = element_vrs(path[-1])
-        return bool(vrs) and vrs[0] in DATE_VRS and attribute_type(sop_class, path) == "1"
+        is_date = bool(vrs and vrs[0] in DATE_VRS)
+        return is_date and attribute_type(sop_class, path) == "1"

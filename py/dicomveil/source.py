@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 __all__ = ["BytesSource", "FileSource", "Part", "PartsSource", "Range", "Source", "iter_parts", "part_length"]
 
@@ -53,7 +54,7 @@ class FileSource:
     """A file on disk, read by position; use it as a context manager."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by __exit__
+        self._file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - closed by __exit__
         self.size = os.fstat(self._file.fileno()).st_size
 
     def read(self, offset: int, length: int) -> bytes:
@@ -69,7 +70,7 @@ class FileSource:
             length -= len(chunk)
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    def __enter__(self) -> FileSource:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

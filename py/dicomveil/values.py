@@ -1,6 +1,6 @@
 """Values: which are well formed, how dates move, and what stands in for what was there.
 
-VR definitions: PS3.5 6.2. All values here are encoded bytes as they stand in a data element, padding included.
+VR definitions: PS3.5 6.2. All values here are encoded bytes as they stand in a data element, with padding.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def well_formed_timezone(value: bytes) -> bool:
     return not value or _TIMEZONE.fullmatch(value) is not None
 
 
-def _shifted(year: bytes, month: bytes, day: bytes, days: int) -> bytes | None:
+def _shifted(days: int, year: bytes, month: bytes, day: bytes) -> bytes | None:
     try:
         moved = date(int(year), int(month), int(day)) + timedelta(days)
     except (ValueError, OverflowError):
@@ -93,7 +93,7 @@ def shift_date(value: bytes, days: int) -> bytes | None:
     for part in value.rstrip(b" \0").split(b"\\"):
         text = part.strip()
         match = _DATE.fullmatch(text)
-        moved = b"" if not text else _shifted(*match.groups(), days) if match else None
+        moved = b"" if not text else _shifted(days, *match.groups()) if match else None
         if moved is None:
             return None
         shifted.append(moved)
@@ -115,7 +115,7 @@ def shift_datetime(value: bytes, days: int) -> bytes | None:
         if match is None:
             return None
         year, month, day, time, offset = match.groups()
-        moved = _shifted(year, month or b"07", day or b"15", days)
+        moved = _shifted(days, year, month or b"07", day or b"15")
         if moved is None or (time and not day):
             return None
         kept = 8 if day else 6 if month else 4

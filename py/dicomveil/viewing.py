@@ -13,19 +13,20 @@ from typing import Any
 
 from pydicom.charset import convert_encodings, decode_bytes
 
-from .cleaning import Cleaner
-from .errors import Refused, format_tag
-from .inspecting import Inspection
-from .planning import Plan, Step
-from .reading import DataSet, Instance
-from .redacting import is_redactable, pixel_layout, trimmed_pixels
-from .source import Part, Range
-from .tables import element_keyword, element_name, uid_name
+from dicomveil.cleaning import Cleaner
+from dicomveil.encoding import DataSet
+from dicomveil.errors import Refused, format_tag
+from dicomveil.inspecting import Inspection
+from dicomveil.planning import Plan, Step
+from dicomveil.reading import Instance
+from dicomveil.redacting import is_redactable, pixel_layout, trimmed_pixels
+from dicomveil.source import Part, Range
+from dicomveil.tables import element_keyword, element_name, uid_name
 
 __all__ = ["frame_view", "header_view", "summary"]
 
-_TEXT_VRS = frozenset(["AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"])
-_ENCODED_VRS = frozenset(["LO", "LT", "PN", "SH", "ST", "UC", "UT"])
+_ENCODED_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+_TEXT_VRS = _ENCODED_VRS | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"}
 _NUMBERS = {
     "FD": "d",
     "FL": "f",
@@ -97,8 +98,8 @@ def _row(step: Step, path: list[str], before: str, after: str | None) -> dict[st
 def header_view(instance: Instance, plan: Plan, cleaner: Cleaner) -> list[dict[str, Any]]:
     """Return one row an element, parents before the elements of their items (at most 5,000 rows).
 
-    ``path`` lists the enclosing items as ``(gggg,eeee)[n]``, n from 1; ``after`` is ``None`` where the element
-    is removed.
+    ``path`` lists the enclosing items as ``(gggg,eeee)[n]``, n from 1; ``after`` is ``None`` where the
+    element is removed.
     """
     rows: list[dict[str, Any]] = []
     top = _encodings(instance.head)
@@ -175,7 +176,7 @@ def _decimals(data_set: DataSet | None, tag: int) -> list[float]:
 
 
 def _macro(instance: Instance, frame: int, sequence: int) -> DataSet | None:
-    """Return the item of a functional group macro for a frame (PS3.3 C.7.6.16), or else the data set itself."""
+    """Return a functional group macro's item for a frame (PS3.3 C.7.6.16), or else the data set itself."""
     for groups, index in ((0x52009230, frame), (0x52009229, 0)):
         element = instance.head.find(groups)
         items = element.items if element else None
@@ -187,7 +188,7 @@ def _macro(instance: Instance, frame: int, sequence: int) -> DataSet | None:
 
 
 def _palette(instance: Instance) -> Mapping[str, Any] | None:
-    """Return the palette as 8-bit RGB triplets in hexadecimal (PS3.3 C.7.6.3.1.5); ``None`` if it cannot be read."""
+    """Return the palette as 8-bit RGB triplets in hexadecimal (PS3.3 C.7.6.3.1.5), if it can be read."""
     head = instance.head
     descriptor = head.numbers(0x00281101)
     tables = [head.find(tag) for tag in (0x00281201, 0x00281202, 0x00281203)]
