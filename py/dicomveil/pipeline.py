@@ -175,19 +175,15 @@ def _pixel_parts(instance: Instance, redactions: Sequence[Redaction], warnings: 
 
 def _verify(source: Source, cleaned: Cleaned, profile: Profile, subject: Subject) -> None:
     """Raise the first problem that the independent reading of the finished parts finds."""
-    output = PartsSource(source, cleaned.parts)
-    claimed = cleaned.pixels in {"redacted", "confirmed"}
-    problems = [
-        problem
-        for problem in verifying.verify_instance(output).problems
-        if problem.code != "pixels-unclaimed" or claimed
-    ]
-    identifiers = verifying.collect_identifiers(source)
-    problems += verifying.verify_against(
-        identifiers,
-        output,
-        shift_days=subject.shift_days if "retain_longitudinal_modified_dates" in profile.options else None,
+    dates = "retain_longitudinal_modified_dates" in profile.options
+    verified = verifying.verify(
+        PartsSource(source, cleaned.parts),
+        verifying.collect_identifiers(source),
+        shift_days=subject.shift_days if dates else None,
         options=profile.options,
     )
+    # That nothing is claimed about the pixels is for the receiver to judge: review and inspection did here.
+    claimed = cleaned.pixels in {"redacted", "confirmed"} and "clean_pixel_data" in profile.options
+    problems = [problem for problem in verified.problems if claimed or problem.code != "pixels-unclaimed"]
     if problems:
         raise Refused(problems[0].code, problems[0].tag)
