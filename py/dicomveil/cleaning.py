@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from dicomveil import __version__
 from dicomveil.dummies import dummy_items
-from dicomveil.encoding import LONG_VRS, DataSet
+from dicomveil.encoding import LONG_VRS, UNDEFINED, DataSet
 from dicomveil.errors import Refused
 from dicomveil.planning import Plan, Step
 from dicomveil.profile import Profile
@@ -138,9 +138,10 @@ class Cleaner:
             return writer.sequence(tag, [writer.data_set(item) for item in new_items])
         if decision.action == "K":
             same_encoding = data_set.explicit == writer.explicit and vr == element.vr
-            if same_encoding and data_set.little == writer.little:
+            if same_encoding and not (element.end - element.value) & 1:
                 return data_set.buffer[element.start : element.end]
-            return writer.header(tag, vr, element.end - element.value) + data_set.value(element)
+            value = pad(data_set.value(element), vr)
+            return writer.header(tag, vr, len(value)) + value
         return writer.element(tag, vr, self.new_value(step))
 
     def new_value(self, step: Step) -> bytes:
@@ -279,8 +280,11 @@ def assembled(instance: Instance, header: tuple[bytes, bytes, bytes], pixels: li
     if instance.pixels is not None:
         data = instance.pixels
         writer = _Writer(explicit=instance.encoding.explicit, little=instance.transfer_syntax != BIG_ENDIAN)
-        length = 0xFFFFFFFF if data.encapsulated else sum(map(_length, pixels))
+        odd = not data.encapsulated and sum(map(_length, pixels)) & 1
+        length = UNDEFINED if data.encapsulated else sum(map(_length, pixels)) + odd
         parts = [before + writer.header(data.tag, data.vr, length), *pixels]
+        if odd:
+            parts.append(b"\0")  # PS3.5 7.1.1: even lengths, which not every writer keeps to
     parts.append(after)
     if instance.encoding.deflated:
         content = b"".join(part for part in parts if isinstance(part, bytes))
