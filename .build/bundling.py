@@ -8,10 +8,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import environment
@@ -121,11 +119,13 @@ def _listing(files: Files) -> str:
 
 def contents(node: Path) -> Files:
     """Make every file of dist/."""
-    wheels = {name: resolving.wheel(pin) for name, pin in resolving.check_lock(node).items()}
+    pins = resolving.check_lock(node)
+    wheels = {name: resolving.wheel(pin) for name, pin in pins.items()}
+    versions = {name: pin.version for name, pin in pins.items()} | {"pyodide": resolving.pyodide_version()}
     files = web_files()
     made = python_archives(node, wheels)
     made |= {f"pyodide/{name}": (resolving.PYODIDE / name).read_bytes() for name in PYODIDE_FILES}
-    made |= licensing.licences(wheels)
+    made |= licensing.licences(wheels, versions)
     clash = files.keys() & made.keys()
     if clash:
         raise BuildError(f"web/ has files of names that the build makes: {', '.join(sorted(clash))}")
@@ -150,13 +150,6 @@ def write(files: Files, target: Path) -> None:
             path.unlink()
 
 
-def build(node: Path, target: Path = DIST, *, check: Callable[[Path, Path], None] | None = None) -> None:
+def build(node: Path, target: Path = DIST) -> None:
     """Build dist/ (or another directory)."""
     write(contents(node), target)
-    if check is not None:
-        check(node, target)
-
-
-def forget_compiled() -> None:
-    """Throw the compiled archives away, so that the next build makes them again."""
-    shutil.rmtree(COMPILED, ignore_errors=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 Files = dict[str, bytes]
 
-# The standard library: what neither the core nor Pyodide's start imports. A name that ends in "/" is a folder.
+# The standard library: what neither the core nor Pyodide imports. A name that ends in "/" is a folder.
 _NO_STDLIB = (
     *("_pyrepl/", "concurrent/interpreters/", "ctypes/macholib/", "curses/", "dbm/", "ensurepip/", "html/"),
     *("http/", "idlelib/", "lib2to3/", "multiprocessing/", "pydoc_data/", "sqlite3/", "test/", "tkinter/"),
