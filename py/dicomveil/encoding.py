@@ -56,6 +56,7 @@ class DataSet:
     explicit: bool
     little: bool
     elements: list[Element] = field(default_factory=list)
+    _index: dict[int, Element] | None = field(default=None, repr=False)
 
     def value(self, element: Element) -> bytes:
         """Return the value bytes of one of the elements."""
@@ -63,11 +64,9 @@ class DataSet:
 
     def find(self, tag: int) -> Element | None:
         """Return the last element with ``tag``, as a reader that keeps a dictionary would."""
-        found = None
-        for element in self.elements:
-            if element.tag == tag:
-                found = element
-        return found
+        if self._index is None:
+            self._index = {element.tag: element for element in self.elements}
+        return self._index.get(tag)
 
     def text(self, tag: int) -> str:
         """Return an element's value as Latin-1 text without padding; empty if there is none."""
