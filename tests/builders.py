@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -439,3 +440,42 @@ def walk(ds: Dataset, path: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, .
         if elem.VR == "SQ":
             for number, item in enumerate(elem.value):
                 yield from walk(item, (*here, number))
+
+
+#: Elements for :func:`raw_data_set`: tag, VR and value bytes, or a list of items.
+RawElements = list[tuple[int, str, "bytes | list[RawElements]"]]
+_LONG_VRS = frozenset(["OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"])
+
+
+def raw_data_set(elements: RawElements, *, explicit: bool = True) -> bytes:
+    """Encode elements in little endian just as they are given: no order, no check, no padding."""
+    out = bytearray()
+    for tag, vr, value in elements:
+        if isinstance(value, list):
+            items = (raw_data_set(item, explicit=explicit) for item in value)
+            content = b"".join(struct.pack("<HHL", 0xFFFE, 0xE000, len(item)) + item for item in items)
+        else:
+            content = value
+        if not explicit:
+            out += struct.pack("<HHL", tag >> 16, tag & 0xFFFF, len(content))
+        elif vr in _LONG_VRS:
+            out += struct.pack("<HH2sHL", tag >> 16, tag & 0xFFFF, vr.encode(), 0, len(content))
+        else:
+            out += struct.pack("<HH2sH", tag >> 16, tag & 0xFFFF, vr.encode(), len(content))
+        out += content
+    return bytes(out)
+
+
+def raw_file(elements: RawElements, *, explicit: bool = True, sop_class: str = uids.CTImageStorage) -> bytes:
+    """Return a DICOM file around :func:`raw_data_set`, with the least File Meta Information."""
+    syntax = EXPLICIT if explicit else IMPLICIT
+    meta = raw_data_set(
+        [(0x00020002, "UI", even(sop_class, "\0")), (0x00020010, "UI", even(syntax, "\0"))], explicit=True
+    )
+    length = raw_data_set([(0x00020000, "UL", struct.pack("<L", len(meta)))])
+    return bytes(128) + b"DICM" + length + meta + raw_data_set(elements, explicit=explicit)
+
+
+def even(text: str, padding: str = " ") -> bytes:
+    """Encode text, padded to even length (PS3.5 section 6.2)."""
+    return (text + padding * (len(text) % 2)).encode()
