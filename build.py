@@ -47,6 +47,7 @@ def run(options: argparse.Namespace) -> int:
 def test(options: argparse.Namespace) -> int:
     """Run every check, then every test. What follows -- goes to pytest."""
     node = environment.set_up()
+    environment.set_up_browser()
     bundling.build(node)
     return checking.test(node, options.pytest)
 
@@ -59,6 +60,7 @@ def fix(_: argparse.Namespace) -> int:
 def bench(options: argparse.Namespace) -> int:
     """Measure what DESIGN.md has budgets for."""
     bundling.build(environment.set_up())
+    environment.set_up_browser()
     return checking.bench(options.arguments)
 
 

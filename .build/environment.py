@@ -121,8 +121,13 @@ def set_up_npm() -> Path:
     return node
 
 
+def set_up_browser() -> None:
+    """Find or install the browser of the end-to-end tests."""
+    run([PYTHON, HERE / "browsers.py"])
+
+
 def set_up() -> Path:
-    """Set everything up; return Node."""
+    """Set up what a build needs; return Node."""
     CACHE.mkdir(exist_ok=True)
     set_up_python()
     return set_up_npm()

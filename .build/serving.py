@@ -19,8 +19,8 @@ RECEIVED = ROOT / ".received"
 def receive_command(page: Path, storage: Path, port: int) -> list[str | Path]:
     """Name the command that serves a page and keeps what is uploaded."""
     return [
-        *(environment.tool("dicomveil"), "receive", "--storage", storage, "--page", page, "--page-settings"),
-        *("--port", str(port)),
+        *(environment.tool("dicomveil"), "receive", "--port", str(port)),
+        *("--storage", storage, "--page", page, "--page-settings"),
     ]
 
 

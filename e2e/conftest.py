@@ -1,0 +1,154 @@
+"""What end-to-end tests stand on: the built dist/, served by the real receiver, in a real Chromium."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+import browsers
+import places
+import serving
+
+SCREENSHOTS = places.CACHE / "screenshots"
+READY = '[data-testid="status"][data-state="empty"]'
+READY_TIMEOUT = 60_000  # ms: the machine may be busy
+
+
+class Server(NamedTuple):
+    """A receiver that serves the page. `url` ends in "/"."""
+
+    url: str
+    storage: Path
+    token: str
+
+
+class Sink:
+    """A listening socket that counts who connects to it."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/"
+        self.connections = 0
+        threading.Thread(target=self._count, daemon=True).start()
+
+    def _count(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            self.connections += 1
+            connection.close()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+
+@pytest.fixture(scope="session")
+def dist() -> Path:
+    """The built page."""
+    if not (places.DIST / "index.html").is_file():
+        pytest.fail("there is no dist/: python build.py build")
+    return places.DIST
+
+
+@pytest.fixture(scope="session")
+def serve(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Start receivers that serve the page; further arguments are those of `dicomveil receive`."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str, folder: Path = dist) -> Server:
+        storage = tmp_path_factory.mktemp("received")
+        command = [*serving.receive_command(folder, storage, 0), *arguments]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        running.append(process)
+        assert process.stdout is not None
+        address = next((line.strip() for line in process.stdout if line.startswith("http")), None)
+        assert address is not None, "the receiver did not start"
+        url = address.rstrip("/") + "/"
+        with urllib.request.urlopen(url + "settings.json", timeout=10) as answer:  # noqa: S310 - loopback
+            token = json.load(answer)["token"]
+        return Server(url, storage, token)
+
+    yield start
+    for process in running:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def server(serve: Callable[..., Server]) -> Server:
+    """The receiver that serves the page with its default settings. Tests share it."""
+    return serve()
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    """A place that nothing may ever connect to."""
+    sink = Sink()
+    yield sink
+    sink.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium. Of a module, not the session: Playwright's event loop is in the way of other tests."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(**browsers.launch_options(browsers.find()))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A fresh profile."""
+    context = browser.new_context(
+        accept_downloads=True, locale="en-US", viewport={"width": 1280, "height": 800}
+    )
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """Console errors and uncaught errors of the page. A test that expects some removes them."""
+    return []
+
+
+@pytest.fixture
+def page(context: BrowserContext, complaints: list[str], request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page that must not complain: a console error (a CSP violation is one) fails the test."""
+
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            complaints.append(f"console: {message.text}")
+
+    context.on("console", on_console)
+    context.on("weberror", lambda error: complaints.append(f"uncaught: {error.error}"))
+    page = context.new_page()
+    failed = request.session.testsfailed
+    yield page
+    if request.session.testsfailed > failed or complaints:
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=SCREENSHOTS / f"{request.node.name}.png")
+    assert complaints == []
+
+
+@pytest.fixture
+def ready(page: Page, server: Server) -> Page:
+    """The page, open and ready for files."""
+    page.goto(server.url)
+    page.locator(READY).wait_for(state="attached", timeout=READY_TIMEOUT)
+    return page
