@@ -137,10 +137,28 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Choose an empty output folder.",
         ),
         "duplicate-instance": (
-            "The same instance was given before with other contents.",
-            "Leave one of the two out.",
+            "Another input has the same SOP Instance UID and other contents.",
+            "Both were cleaned; an archive will take only one of them.",
         ),
         # use
+        "input-missing": ("An input does not exist.", "Check the names that were given."),
+        "no-input": ("There is no file in what was given.", "Give files, or a folder that holds some."),
+        "output-holds-input": (
+            "An input lies in the output folder, where it could be taken for a cleaned file.",
+            "Choose another output folder.",
+        ),
+        "option-file-unreadable": (
+            "A file that an option names cannot be read.",
+            "Check its name, its permissions and its size.",
+        ),
+        "redactions-invalid": (
+            "The file of redactions is not valid.",
+            "Check it against the description in the manual.",
+        ),
+        "redaction-unmatched": (
+            "A redaction is for no image of the input.",
+            "Check the UID that it selects; the images were handled without it.",
+        ),
         "option-unknown": ("An option is not one of PS3.15.", "Use an option's name as the manual lists it."),
         "option-conflict": ("Two options exclude each other.", "Give one of them."),
         "option-not-available": (

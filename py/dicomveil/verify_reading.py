@@ -294,7 +294,9 @@ class Reading:
                     data, base = self._data, self._base
                     continue
                 p += length
-                if (strict and length % 2) or not self._exists(p):
+                if strict and length % 2:
+                    raise self._fail(tag)
+                if not self._exists(p):
                     raise Malformed("truncated", tag)
                 data, base = self._data, self._base
                 continue
@@ -348,7 +350,10 @@ class Reading:
         while True:
             i = p - self._base
             if i < 0 or i + 8 > len(self._data):
-                if self._exists(p) is False or self._load(p, 8) < 8:
+                left = self._load(p, 8) if self._exists(p) else -1
+                if not left and not self._strict:
+                    return p  # the delimiter is missing, as some writers leave it
+                if left < 8:
                     raise Malformed("truncated", tag)
                 i = p - self._base
             group, element, length = unpack(self._data, i)

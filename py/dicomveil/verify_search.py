@@ -71,8 +71,8 @@ _SPELLED = re.compile(
 )
 
 
-def find_in_text(identifiers: Identifiers, batch: list[Element]) -> list[int]:
-    """Return the tags of the text elements that hold an identifier.
+def find_in_text(identifiers: Identifiers, batch: list[Element]) -> list[tuple[int, ...]]:
+    """Return the paths (tags of enclosing sequences and own) of the text elements that hold an identifier.
 
     All values are searched at once; only if something is there, one by one and with the rules.
     """
@@ -91,7 +91,11 @@ def find_in_text(identifiers: Identifiers, batch: list[Element]) -> list[int]:
     )
     if not suspicious:
         return []
-    return [element.tag for element in batch if _holds_identifier(identifiers, compiled, element)]
+    return [
+        (*element.parents, element.tag)
+        for element in batch
+        if _holds_identifier(identifiers, compiled, element)
+    ]
 
 
 def _holds_identifier(identifiers: Identifiers, compiled: Compiled, element: Element) -> bool:
@@ -169,14 +173,14 @@ _MONTH_NUMBERS = {
 }
 
 
-def find_in_numbers(identifiers: Identifiers, batch: list[Element]) -> list[int]:
-    """Return the tags of the IS and DS elements of which one value equals an identifier."""
+def find_in_numbers(identifiers: Identifiers, batch: list[Element]) -> list[tuple[int, ...]]:
+    """Return the paths of the IS and DS elements of which one value equals an identifier."""
     numbers = identifiers.compiled.numbers
     if not numbers:
         return []
     return [
-        tag
-        for tag, _vr, value, _parents, _charset in batch
+        (*parents, tag)
+        for tag, _vr, value, parents, _charset in batch
         if value and len(value) > 5 and any(part.strip(b" \0") in numbers for part in value.split(b"\\"))
     ]
 

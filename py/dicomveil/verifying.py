@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 #: What our File Meta Information says about its writer (PS3.10 Section 7.1); the version follows the name.
-_IMPLEMENTATION_CLASS_UID = "2.25.132164870432175064217536923741820356581"
+_IMPLEMENTATION_CLASS_UID = "2.25.315895117922885441831106518275809658133"
 _IMPLEMENTATION_VERSION = re.compile(rb"DICOMVEIL_[\w.+]{1,6} ?", re.ASCII)
 _META = frozenset({0x00020001, 0x00020002, 0x00020003, 0x00020010, 0x00020012, 0x00020013})
 
@@ -88,10 +88,14 @@ _KINDS = {
 
 
 class Problem(NamedTuple):
-    """A finding: a key of ``errors.CODES`` and the data element, if one is meant."""
+    """A finding: a key of ``errors.CODES`` and the data element, if one is meant.
+
+    ``path``, where it is known, holds the tags of the enclosing sequences and the element's own.
+    """
 
     code: str
     tag: int | None
+    path: tuple[int, ...] = ()
 
 
 class Verified(NamedTuple):
@@ -167,11 +171,11 @@ class _Verification:
         self.uids: set[tuple[int, bytes]] = set()
         self.codes: set[bytes] = set()
         self.options: frozenset[str] = frozenset()
-        self.hits: set[int] = set()
+        self.hits: set[tuple[int, ...]] = set()
 
-    def problem(self, code: str, tag: int | None = None) -> None:
+    def problem(self, code: str, tag: int | None = None, path: tuple[int, ...] = ()) -> None:
         if len(self.problems) < _MAX_PROBLEMS:
-            self.problems[Problem(code, tag)] = None
+            self.problems[Problem(code, tag, path)] = None
 
     def run(self) -> Verified:
         reading = None
@@ -245,9 +249,9 @@ class _Verification:
         if self.identifiers is not None:
             self.hits.update(find_in_text(self.identifiers, self.texts))
             self.hits.update(find_in_numbers(self.identifiers, self.numbers))
-            for tag, _vr, value, _parents, _charset in self.binaries:
+            for tag, _vr, value, parents, _charset in self.binaries:
                 if find_in_binary(self.identifiers, value or b""):
-                    self.hits.add(tag)
+                    self.hits.add((*parents, tag))
         self.texts.clear()
         self.numbers.clear()
         self.binaries.clear()
@@ -279,8 +283,8 @@ class _Verification:
         if self.identifiers is not None:
             for code, tag in self.identifiers.unread:
                 self.problem("input-unchecked" if code != "truncated" else code, tag)
-        for tag in sorted(self.hits):
-            self.problem("identifier-remains", tag)
+        for path in sorted(self.hits):
+            self.problem("identifier-remains", path[-1], path)
 
     def _text(self, tag: int) -> str:
         return self.top.get(tag, b"").rstrip(b"\0 ").decode("latin-1")
@@ -303,8 +307,11 @@ class _Verification:
             self.problem("marker-untrue", 0x00280303)
         if "clean_pixel_data" in self.options and self._text(0x00280301) != "NO":
             self.problem("marker-untrue", 0x00280301)
+        sop_class = self._text(0x00080016)
         for tag in (0x00080016, 0x00080018, 0x0020000D, 0x0020000E):
-            if not self._text(tag):
+            # Colour palettes, hanging protocols and the like belong to no study (PS3.3 A.58, A.44 ...).
+            needed = tag < 0x00100000 or tables.attribute_type(sop_class, (tag,)) == "1"
+            if needed and not self._text(tag):
                 self.problem("output-malformed", tag)
 
     def _check_rules(self) -> None:
@@ -338,6 +345,8 @@ class _Verification:
             return
         old = self.identifiers.uids if self.identifiers is not None else frozenset[str]()
         for tag, value in self.uids:
+            if _kept_by(tag, self.options):
+                continue
             for uid in uids_in(value):
                 if not (tables.is_standard_uid(uid) or (_is_ours(uid) and uid not in old)):
                     self.problem("uid-not-replaced", tag)
@@ -395,7 +404,7 @@ def _rule(tag: int, vr: str, options: frozenset[str]) -> str | None:
     if group in {0x0000, 0x0002, 0x0004} or tag & 0xFFFF == 0:
         return "attribute-not-removed"
     vrs = tables.element_vrs(tag)
-    if not vrs or vr == "UN":
+    if not vrs or (vr == "UN" and "UN" not in vrs):
         return "attribute-unknown"
     if vr not in vrs and not (vr in {"OB", "OW"} and {"OB", "OW"} & {*vrs}):
         return "output-malformed"

@@ -1,0 +1,65 @@
+"""The report: what happened to each input, without a value and without a file name.
+
+``{"version", "table_edition", "profile": {"name", "options"}, "files": [entry, ...]}``, and an entry is
+``{"input": <1-based order>, "status": "clean"|"refused", "code", "tag", "output", "sop_class",
+"transfer_syntax", "actions": {"X": n, ...}, "warnings": [codes], "pixels"}``. Every input has exactly one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from dicomveil import __version__
+from dicomveil.errors import format_tag
+from dicomveil.pipeline import Cleaned
+from dicomveil.profile import Profile
+from dicomveil.tables import TABLE_EDITION
+
+__all__ = ["Entry", "clean_entry", "refused_entry", "report"]
+
+Entry = dict[str, Any]
+
+
+def clean_entry(number: int, cleaned: Cleaned) -> Entry:
+    """Return the entry of input ``number`` (from 1), of which ``cleaned`` was written."""
+    return {
+        "input": number,
+        "status": "clean",
+        "code": None,
+        "tag": None,
+        "output": cleaned.name,
+        "sop_class": cleaned.sop_class,
+        "transfer_syntax": cleaned.transfer_syntax,
+        "actions": dict(cleaned.actions),
+        "warnings": list(cleaned.warnings),
+        "pixels": cleaned.pixels,
+    }
+
+
+def refused_entry(number: int, code: str, tag: int | None = None) -> Entry:
+    """Return the entry of input ``number`` (from 1), of which nothing was written."""
+    return {
+        "input": number,
+        "status": "refused",
+        "code": code,
+        "tag": None if tag is None else format_tag(tag),
+        "output": None,
+        "sop_class": None,
+        "transfer_syntax": None,
+        "actions": {},
+        "warnings": [],
+        "pixels": "none",
+    }
+
+
+def report(profile: Profile, entries: Iterable[Mapping[str, Any]]) -> str:
+    """Return the report as JSON, its entries in the order of the input."""
+    content = {
+        "version": __version__,
+        "table_edition": TABLE_EDITION,
+        "profile": {"name": profile.name, "options": sorted(profile.options)},
+        "files": sorted(entries, key=lambda entry: entry["input"]),
+    }
+    return json.dumps(content, indent=1) + "\n"
