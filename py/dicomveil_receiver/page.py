@@ -82,7 +82,10 @@ class Page(StaticFiles):
         )
         response.chunk_size = _CHUNK_BYTES
         if self.is_not_modified(response.headers, request_headers):
-            return NotModifiedResponse(response.headers)
+            unchanged = NotModifiedResponse(response.headers)
+            # A browser takes the headers of a 304 over into what it has: the policy must be among them.
+            unchanged.headers["content-security-policy"] = headers["content-security-policy"]
+            return unchanged
         return response
 
 
