@@ -1,0 +1,117 @@
+// The one file that page and worker share: what crosses between them, and nothing else.
+//
+// Page -> worker   {kind: "boot", wasm, assets}          once; the worker has no network of its own
+//                  {kind: "call", id, op, args}          one question; answered exactly once
+// Worker -> page   {kind: "alive", lock}                 the worker holds this Web Lock for as long as it lives
+//                  {kind: "ready", versions}             Python runs
+//                  {kind: "broken", stage}               it could not start
+//                  {kind: "answer", id, value}           value is a plain object or null
+//                  {kind: "answer", id, error: {code, tag}}   fixed codes; never a text, since texts may hold values
+
+/**
+ * What a worker can be asked to do.
+ * @typedef {"configure"|"inspect"|"header"|"frame"|"clean"|"report"} Op
+ */
+
+/** Names of the parts that the page fetches for the workers, with their addresses below the page. */
+export const ASSETS = Object.freeze({
+  wasm: "pyodide/pyodide.asm.wasm",
+  stdlib: "python/stdlib.zip",
+  core: "python/core.zip",
+});
+
+/**
+ * @typedef {{code: string, tag?: number|null}} Failure
+ * @typedef {{dicomveil_profile: 1, name: string, options: string[], salt: string}} Profile
+ * @typedef {{version: string, table_edition: string, pydicom: string, python: string, options: string[],
+ *   default_profile: Profile}} Versions
+ * @typedef {{kind: "boot", wasm: WebAssembly.Module, stdlib: ArrayBuffer, core: ArrayBuffer}} BootMessage
+ * @typedef {{kind: "call", id: number, op: Op, args: Record<string, unknown>}} CallMessage
+ * @typedef {{kind: "alive", lock: string} | {kind: "ready", versions: Versions} | {kind: "broken", stage: string}
+ *   | {kind: "answer", id: number, value?: unknown, error?: Failure}} WorkerMessage
+ */
+
+/**
+ * What the core says of an input. Values in it are for display only: never logged, stored or sent.
+ * @typedef {object} Inspection
+ * @property {"ready"|"attention"|"refused"} status
+ * @property {string|null} code
+ * @property {number|null} tag
+ * @property {string[]} risks  codes; empty means no risk of burned-in text
+ * @property {{key: string, name: string, id: string}} patient
+ * @property {{uid: string, date: string, description: string}} study
+ * @property {{uid: string, number: string, description: string, modality: string}} series
+ * @property {{uid: string, number: string}} instance
+ * @property {string} sop_class
+ * @property {string} sop_class_name
+ * @property {string} transfer_syntax
+ * @property {string} transfer_syntax_name
+ * @property {number} rows
+ * @property {number} columns
+ * @property {number} frames
+ * @property {boolean} preview
+ * @property {boolean} redactable
+ * @property {{manufacturer: string, model: string}} device
+ * @property {number} header_bytes
+ */
+
+/**
+ * One row of the header before and after. Values are for display only.
+ * @typedef {object} HeaderRow
+ * @property {string[]} path  enclosing items, outermost first, such as "(0008,1140)[1]"
+ * @property {number} tag
+ * @property {string} name
+ * @property {string} keyword
+ * @property {string} vr
+ * @property {string} action  K keep, X remove, Z empty, D replace, U remap, C clean, + added marker
+ * @property {string} rule  where the action comes from, such as "PS3.15 E.1-1 X/Z"
+ * @property {string|null} option  the option that changed it
+ * @property {string} reason  a message id
+ * @property {string} before
+ * @property {string|null} after
+ */
+
+/**
+ * One frame as it is stored, with what is needed to draw it (PS3.3 C.7.6.3, C.11.1, C.11.2).
+ * @typedef {object} Frame
+ * @property {number} rows
+ * @property {number} columns
+ * @property {number} samples
+ * @property {number} bits_allocated
+ * @property {number} bits_stored
+ * @property {number} high_bit
+ * @property {boolean} signed
+ * @property {string} photometric
+ * @property {number} planar
+ * @property {boolean} big_endian
+ * @property {number} slope
+ * @property {number} intercept
+ * @property {[number, number][]} windows  centre and width
+ * @property {number|null} padding
+ * @property {{first: number, rgb: string}|null} palette  8-bit RGB triplets in hexadecimal
+ * @property {ArrayBuffer|Uint8Array} data  the stored bytes of the frame
+ */
+
+/**
+ * A rectangle in pixels of the image, origin at the top left; frames null means all, else first and last, from 0.
+ * @typedef {{frames: [number, number]|null, shape: "rectangle", x: number, y: number, width: number, height: number}}
+ *   Redaction
+ */
+
+/**
+ * A cleaned and verified file: its new name, and its bytes as a Blob of parts.
+ * @typedef {object} Cleaned
+ * @property {"clean"|"refused"|"attention"} status
+ * @property {string|null} code
+ * @property {number|null} tag
+ * @property {string} name
+ * @property {string} sop_class
+ * @property {string} transfer_syntax
+ * @property {Record<string, number>} actions
+ * @property {string[]} warnings
+ * @property {string} pixels
+ * @property {string} sop_instance_uid
+ * @property {string} study_uid
+ * @property {string} series_uid
+ * @property {Blob|null} blob
+ */

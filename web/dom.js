@@ -1,0 +1,30 @@
+// Two lines of DOM that every component needs.
+
+/**
+ * An element with properties and children.
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {Record<string, any>} [properties]  `data` and `aria` are maps; the rest are properties
+ * @param {...(Node|string|null)} children
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+export function el(tag, { data = {}, aria = {}, ...properties } = {}, ...children) {
+  const element = document.createElement(tag);
+  Object.assign(element, properties);
+  Object.assign(element.dataset, data);
+  for (const [name, value] of Object.entries(aria)) element.setAttribute(`aria-${name}`, String(value));
+  element.append(...children.filter((child) => child !== null));
+  return element;
+}
+
+/**
+ * The element with a test id, which the page's contract promises.
+ * @template {HTMLElement} [T=HTMLElement]
+ * @param {string} id
+ * @returns {T}
+ */
+export function byTestId(id) {
+  const element = document.querySelector(`[data-testid="${id}"]`);
+  if (!element) throw new Error(`no element ${id}`);
+  return /** @type {T} */ (element);
+}

@@ -1,0 +1,67 @@
+// The page: starts the workers, then connects the session to what is seen. No Python, and no bytes of files, here.
+
+import "./pool/assets.js"; // first: its downloads start when it is evaluated
+import { byTestId } from "./dom.js";
+import { codeOf } from "./errors.js";
+import { loadMessages, translate } from "./i18n.js";
+import { Session } from "./model/session.js";
+import { WorkerPool } from "./pool/worker-pool.js";
+import "./review/file-list.js";
+import "./review/header-view.js";
+import { SettingsDialog } from "./settings/settings-dialog.js";
+import { connectActions } from "./shell/actions.js";
+import { connectDetail } from "./shell/detail.js";
+import { connectOpening } from "./shell/opening.js";
+import { Sharing } from "./shell/sharing.js";
+import { connectStatus, notify } from "./shell/status.js";
+import "./viewer/image-viewer.js";
+
+/** @typedef {import("./review/file-list.js").FileList} FileList */
+/** @typedef {import("./review/header-view.js").HeaderView} HeaderView */
+/** @typedef {import("./viewer/image-viewer.js").ImageViewer} ImageViewer */
+
+const pool = new WorkerPool();
+const session = new Session(pool);
+connectOpening(session); // before anything else: files may be dropped while Python starts
+
+await loadMessages();
+translate(document);
+
+const sharing = new Sharing(session, pool);
+connectStatus(session, sharing);
+const list = /** @type {FileList} */ (byTestId("files"));
+list.session = session;
+/** @type {ImageViewer} */ (byTestId("viewer")).connect(session, pool);
+/** @type {HeaderView} */ (document.querySelector("header-view")).connect(session, pool);
+connectDetail(session);
+connectActions(session, sharing);
+
+const settings = new SettingsDialog(async ({ profile, key, mode }) => {
+  await pool.configure(JSON.stringify(profile), key);
+  sharing.profile = { ...profile, mode };
+  session.settingsChanged();
+});
+byTestId("settings").addEventListener("click", () => settings.open());
+
+/** The text of a profile of this origin, named in the page's address; null when there is none. */
+async function namedProfile() {
+  const address = new URL(location.href).searchParams.get("profile");
+  if (!address) return null;
+  const url = new URL(address, document.baseURI);
+  if (url.origin !== location.origin) throw new DOMException("", "SecurityError");
+  return (await fetch(url)).text();
+}
+
+try {
+  const named = namedProfile();
+  named.catch(() => {});
+  settings.offer(await pool.ready());
+  const text = await named;
+  const { profile, key } = text === null ? settings.initial : settings.preload(text);
+  await pool.configure(JSON.stringify(profile), key);
+  session.booted();
+} catch (error) {
+  const code = codeOf(error);
+  session.failed(code === "internal-error" ? "profile-invalid" : code);
+  notify(session.failure ?? code);
+}

@@ -1,0 +1,251 @@
+// The session: the open files, the state of the page, and what a person decided. No DOM, no Python, no network.
+//
+// Events: "state-changed", "items-added" {items}, "items-changed" {items}, "items-cleared", "items-dropped" {items},
+// "selection-changed", "progress", "input-failed" {code}.
+
+import { CodedError, codeOf } from "../errors.js";
+import { each } from "./each.js";
+import { Item } from "./item.js";
+
+/** @typedef {"booting"|"empty"|"reading"|"review"|"cleaning"|"done"|"failed"} State */
+/** @typedef {import("../pool/worker-pool.js").WorkerPool} WorkerPool */
+/** @typedef {import("../contract.js").Redaction} Redaction */
+
+const UNDER_WAY = 12;
+/** Changes of rows are told together, this often. */
+const TELL_MS = 60;
+
+export class Session extends EventTarget {
+  /** @type {State} */
+  state = "booting";
+  done = 0;
+  total = 0;
+  /** Why the state is `failed`. @type {string|null} */
+  failure = null;
+  /** @type {Item[]} */
+  items = [];
+  /** @type {Item|null} */
+  selected = null;
+  #pool;
+  #booted = false;
+  #abort = new AbortController();
+  /** @type {Set<Item>} */
+  #changed = new Set();
+  #telling = false;
+  /** Reading and cleaning run one after the other. @type {Promise<void>} */
+  #queue = Promise.resolve();
+  /** Additions that wait or run. */
+  #additions = 0;
+
+  /** @param {WorkerPool} pool */
+  constructor(pool) {
+    super();
+    this.#pool = pool;
+  }
+
+  /** Python runs: files that were dropped while booting are read from now on. */
+  booted() {
+    this.#booted = true;
+    if (this.state === "booting") this.#enter("empty");
+  }
+
+  /** @param {string} code */
+  failed(code) {
+    this.failure = code;
+    this.#enter("failed");
+  }
+
+  /**
+   * Open files; ends in `review`. May be called while booting or while reading.
+   * @param {AsyncIterable<{file: File, path: string}>|Iterable<{file: File, path: string}>} inputs
+   */
+  add(inputs) {
+    this.#additions += 1;
+    this.#queue = this.#queue.then(() => this.#read(inputs));
+    return this.#queue;
+  }
+
+  /** @param {AsyncIterable<{file: File, path: string}>|Iterable<{file: File, path: string}>} inputs */
+  async #read(inputs) {
+    if (this.state !== "reading") this.#begin("reading", 0);
+    const signal = this.#abort.signal;
+    try {
+      await each(signal, inputs, UNDER_WAY, async ({ file, path }) => {
+        const item = new Item(this.items.length, file, path);
+        this.items.push(item);
+        this.total += 1;
+        this.#emit("items-added", { items: [item] });
+        await this.#inspect(signal, item);
+        this.done += 1;
+        this.#touch(item);
+        this.#progress();
+      });
+    } catch (error) {
+      this.#emit("input-failed", { code: codeOf(error) });
+    }
+    this.#additions -= 1;
+    if (signal.aborted) this.#drop(this.items.filter((item) => item.status === "reading"));
+    if (this.#additions === 0) this.#enter(this.items.length ? "review" : "empty");
+  }
+
+  /** @param {AbortSignal} signal @param {Item} item */
+  async #inspect(signal, item) {
+    try {
+      const info = await this.#pool.run(signal, "inspect", { file: item.file });
+      if (info.status === "refused") item.refusal = { code: info.code, tag: info.tag };
+      item.info = info.status === "refused" && !info.series?.uid ? null : info;
+    } catch (error) {
+      if (codeOf(error) !== "cancelled")
+        item.refusal = { code: codeOf(error), tag: error instanceof CodedError ? error.tag : null };
+    }
+  }
+
+  /** What `clean` would clean now: not yet clean, readable, and nothing left to look at. */
+  get cleanable() {
+    return this.items.filter((item) => item.status === "ready" || (item.failure && !item.needsEyes));
+  }
+
+  /** Clean everything that can be; ends in `done`, or in `review` when cancelled. */
+  clean() {
+    this.#queue = this.#queue.then(() => this.#clean());
+    return this.#queue;
+  }
+
+  async #clean() {
+    const items = this.cleanable;
+    for (const item of items) item.failure = null;
+    this.#begin("cleaning", items.length);
+    const signal = this.#abort.signal;
+    await each(signal, items, UNDER_WAY, async (item) => {
+      await this.#cleanOne(signal, item);
+      this.done += 1;
+      this.#touch(item);
+      this.#progress();
+    });
+    if (signal.aborted) for (const item of items) if (item.invalidate()) this.#touch(item);
+    this.#enter(signal.aborted ? "review" : "done");
+  }
+
+  /** @param {AbortSignal} signal @param {Item} item */
+  async #cleanOne(signal, item) {
+    try {
+      const result = await this.#pool.run(signal, "clean", { file: item.file, request: item.cleanRequest });
+      if (result.status === "clean") item.result = result;
+      else item.failure = { code: result.code ?? "internal-error", tag: result.tag };
+    } catch (error) {
+      if (codeOf(error) !== "cancelled")
+        item.failure = { code: codeOf(error), tag: error instanceof CodedError ? error.tag : null };
+    }
+  }
+
+  cancel() {
+    this.#abort.abort();
+  }
+
+  /** The signal of what runs now: aborted by `cancel`. */
+  get signal() {
+    return this.#abort.signal;
+  }
+
+  /** Forget every file. The key of an anonymous session goes with them (see settings). */
+  clear() {
+    this.cancel();
+    this.items = [];
+    this.select(null);
+    this.#emit("items-cleared");
+    this.#enter("empty");
+  }
+
+  /** @param {Item|null} item */
+  select(item) {
+    if (this.selected === item) return;
+    this.selected = item;
+    this.#emit("selection-changed");
+  }
+
+  /** @param {Item} item */
+  seriesOf(item) {
+    const uid = item.info?.series.uid;
+    return uid ? this.items.filter((other) => other.info?.series.uid === uid) : [item];
+  }
+
+  /** A person has looked (or takes it back). @param {Item[]} items @param {boolean} confirmed */
+  confirm(items, confirmed) {
+    for (const item of items) item.confirmed = confirmed && item.atRisk;
+    this.#review(items);
+  }
+
+  /** Set what is covered in each image. @param {Map<Item, Redaction[]>} redactions */
+  redact(redactions) {
+    for (const [item, list] of redactions) item.redactions = list;
+    this.#review([...redactions.keys()]);
+  }
+
+  /** Settings changed: every result was made under the old ones. */
+  settingsChanged() {
+    this.#review(this.items.filter((item) => item.result || item.failure));
+  }
+
+  /** @param {Item[]} items */
+  uploadsChanged(items) {
+    for (const item of items) this.#touch(item);
+  }
+
+  /** A decision on these files changed: their results are void. @param {Item[]} items */
+  #review(items) {
+    for (const item of items) {
+      item.invalidate();
+      this.#touch(item);
+    }
+    if (this.state === "done" && items.length) this.#enter("review");
+  }
+
+  /** @param {Item[]} gone */
+  #drop(gone) {
+    if (!gone.length) return;
+    const drop = new Set(gone);
+    this.items = this.items.filter((item) => !drop.has(item));
+    for (const [index, item] of this.items.entries()) item.index = index;
+    this.#emit("items-dropped", { items: gone });
+  }
+
+  /** @param {State} state @param {number} total */
+  #begin(state, total) {
+    this.#abort = new AbortController();
+    this.done = 0;
+    this.total = total;
+    this.#enter(state);
+  }
+
+  /** @param {State} state */
+  #enter(state) {
+    this.#tell();
+    this.state = state === "empty" && !this.#booted ? "booting" : state;
+    this.#emit("state-changed");
+  }
+
+  #progress() {
+    this.#emit("progress");
+  }
+
+  /** @param {Item} item */
+  #touch(item) {
+    this.#changed.add(item);
+    if (this.#telling) return;
+    this.#telling = true;
+    setTimeout(() => this.#tell(), TELL_MS);
+  }
+
+  #tell() {
+    this.#telling = false;
+    if (!this.#changed.size) return;
+    const items = [...this.#changed];
+    this.#changed.clear();
+    this.#emit("items-changed", { items });
+  }
+
+  /** @param {string} type @param {object} [detail] */
+  #emit(type, detail = {}) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}

@@ -1,0 +1,48 @@
+// Turns what people give (files, folders, drops of both) into a stream of files, without waiting for a whole tree.
+
+/** @typedef {{file: File, path: string}} Input */
+
+/** @param {Iterable<File>} files @returns {Input[]} */
+export function fromFiles(files) {
+  return Array.from(files, (file) => ({ file, path: file.webkitRelativePath || file.name }));
+}
+
+/**
+ * The entries of a drop. They must be taken at once: the browser forgets them when the event is over.
+ * @param {DataTransfer} transfer
+ * @returns {AsyncIterable<Input>}
+ */
+export function fromDrop(transfer) {
+  const files = Array.from(transfer.items).filter((item) => item.kind === "file");
+  const taken = files.map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
+  return walk(taken.filter((entry) => entry !== null));
+}
+
+/** @param {(FileSystemEntry|File)[]} entries @returns {AsyncGenerator<Input>} */
+async function* walk(entries) {
+  for (const entry of entries) {
+    if (entry instanceof File) yield { file: entry, path: entry.name };
+    else if (entry.isDirectory) yield* walk(await children(/** @type {FileSystemDirectoryEntry} */ (entry)));
+    else
+      yield { file: await fileOf(/** @type {FileSystemFileEntry} */ (entry)), path: entry.fullPath.slice(1) };
+  }
+}
+
+/** A directory answers in portions; an empty one is the end. @param {FileSystemDirectoryEntry} directory */
+async function children(directory) {
+  const reader = directory.createReader();
+  /** @type {FileSystemEntry[]} */
+  const all = [];
+  for (;;) {
+    /** @type {FileSystemEntry[]} */
+    const portion = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    if (!portion.length)
+      return all.sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
+    all.push(...portion);
+  }
+}
+
+/** @param {FileSystemFileEntry} entry @returns {Promise<File>} */
+function fileOf(entry) {
+  return new Promise((resolve, reject) => entry.file(resolve, reject));
+}

@@ -1,0 +1,22 @@
+// Fetches what the workers are made of. All downloads start when this module is evaluated; WebAssembly is compiled
+// while it arrives, once for all workers. Workers have no network: they get these bytes by message.
+
+import { ASSETS } from "../contract.js";
+import { CodedError } from "../errors.js";
+
+/** @param {string} path */
+async function download(path) {
+  const response = await fetch(path);
+  if (!response.ok) throw new CodedError("assets-missing");
+  return response.arrayBuffer();
+}
+
+const wasm = WebAssembly.compileStreaming(fetch(ASSETS.wasm));
+const stdlib = download(ASSETS.stdlib);
+const core = download(ASSETS.core);
+for (const started of [wasm, stdlib, core]) started.catch(() => {}); // whoever awaits it hears of it
+
+/** What every worker boots from. */
+export async function bootAssets() {
+  return { wasm: await wasm, stdlib: await stdlib, core: await core };
+}

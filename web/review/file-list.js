@@ -1,0 +1,236 @@
+// <file-list>: studies, series and files with their states. One row a file, with `data-status` and `data-code`.
+
+import { el } from "../dom.js";
+import { explain, t } from "../i18n.js";
+import { byInstance, groupKey, LEFT_OUT, readableDate, studyKey, tally } from "./tree.js";
+
+/** @typedef {import("../model/item.js").Item} Item */
+/** @typedef {import("../model/session.js").Session} Session */
+/** @typedef {{key: string, items: Item[], list: HTMLElement, root: HTMLElement, head: HTMLElement, dirty: boolean}} Group */
+
+/** Series longer than this start closed, unless something in them needs a person. */
+const OPEN_UP_TO = 12;
+
+export class FileList extends HTMLElement {
+  /** @type {Session|null} */
+  #session = null;
+  /** @type {Map<Item, HTMLElement>} */
+  #rows = new Map();
+  /** @type {Map<string, Group>} */
+  #groups = new Map();
+  /** @type {Map<string, HTMLElement>} */
+  #studies = new Map();
+  /** What the rows show now, so that only real changes touch the DOM. @type {Map<Item, string>} */
+  #shown = new Map();
+
+  /** @param {Session} session */
+  set session(session) {
+    this.#session = session;
+    session.addEventListener("items-changed", (event) =>
+      this.#show(/** @type {CustomEvent} */ (event).detail.items),
+    );
+    session.addEventListener("items-dropped", (event) =>
+      this.#drop(/** @type {CustomEvent} */ (event).detail.items),
+    );
+    session.addEventListener("items-cleared", () => this.#clear());
+    session.addEventListener("selection-changed", () => this.#select());
+    this.addEventListener("click", (event) => this.#click(/** @type {HTMLElement} */ (event.target)));
+    this.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  /** @param {Item[]} items */
+  #show(items) {
+    /** @type {Set<Group>} */
+    const touched = new Set();
+    for (const item of items) {
+      if (item.status === "reading") continue; // a row appears when it is known where it belongs
+      const group = this.#group(item);
+      touched.add(group);
+      if (!this.#rows.has(item)) this.#add(group, item);
+      this.#update(item);
+    }
+    for (const group of touched) this.#finish(group);
+  }
+
+  /** @param {Item} item */
+  #group(item) {
+    const key = groupKey(item);
+    const known = this.#groups.get(key);
+    if (known) return known;
+    const list = el("ul", { className: "rows" });
+    const head = el("div", { className: "series-head" });
+    const root = el("section", { className: "series" }, head, list);
+    const group = { key, items: [], list, root, head, dirty: false };
+    this.#groups.set(key, group);
+    this.#study(item).append(root);
+    return group;
+  }
+
+  /** @param {Item} item */
+  #study(item) {
+    const key = studyKey(item);
+    const known = this.#studies.get(key);
+    if (known) return known;
+    const { info } = item;
+    const language = document.documentElement.lang;
+    const title = info ? [info.patient.name || info.patient.id || t("list.unnamed")] : [t("list.left-out")];
+    const detail = info
+      ? [readableDate(info.study.date, language), info.study.description]
+      : [t("list.left-out-hint")];
+    const study = el(
+      "section",
+      { className: "study", data: { kind: info ? "study" : LEFT_OUT } },
+      el("h3", { textContent: title.join(" ") }),
+      el("p", { className: "muted", textContent: detail.filter(Boolean).join(" · ") }),
+    );
+    this.#studies.set(key, study);
+    const end = this.#studies.get(LEFT_OUT);
+    if (end && info) end.before(study);
+    else this.append(study);
+    return study;
+  }
+
+  /** @param {Group} group @param {Item} item */
+  #add(group, item) {
+    const row = el(
+      "li",
+      { className: "row", data: { index: String(item.index) } },
+      el(
+        "button",
+        { type: "button", className: "row-button" },
+        el("span", { className: "row-name" }),
+        el("span", { className: "row-state" }),
+      ),
+    );
+    this.#rows.set(item, row);
+    if (group.items.length && byInstance(group.items[group.items.length - 1], item) > 0) group.dirty = true;
+    group.items.push(item);
+    group.list.append(row);
+  }
+
+  /** @param {Item} item */
+  #update(item) {
+    const { status, code } = item;
+    const state = `${status} ${code} ${item.confirmed} ${item.redactions.length} ${item.tag}`;
+    if (this.#shown.get(item) === state) return;
+    this.#shown.set(item, state);
+    const row = /** @type {HTMLElement} */ (this.#rows.get(item));
+    row.dataset.status = status;
+    if (code) row.dataset.code = code;
+    else delete row.dataset.code;
+    const [name, label] = row.querySelectorAll("span");
+    const number = item.info?.instance.number;
+    name.textContent = number ? t("list.image", { number, name: fileName(item) }) : fileName(item);
+    label.textContent = stateText(item);
+  }
+
+  /** Order, header and counts of a series. @param {Group} group */
+  #finish(group) {
+    if (group.dirty) {
+      group.items.sort(byInstance);
+      group.list.append(...group.items.map((item) => /** @type {HTMLElement} */ (this.#rows.get(item))));
+      group.dirty = false;
+    }
+    const counts = tally(group.items);
+    if (!("open" in group.root.dataset)) group.root.dataset.open = String(group.items.length <= OPEN_UP_TO);
+    if (group.items.length > OPEN_UP_TO && !group.root.dataset.chosen) group.root.dataset.open = "false";
+    if (group.key === LEFT_OUT) return;
+    const { series } = /** @type {NonNullable<Item["info"]>} */ (group.items[0].info);
+    const open = group.root.dataset.open === "true";
+    const toggle = el(
+      "button",
+      { type: "button", className: "series-toggle", data: { action: "toggle" }, aria: { expanded: open } },
+      el("span", { className: "modality", textContent: series.modality || "–" }),
+      el("span", { className: "series-name", textContent: series.description || t("list.series", series) }),
+      el("span", { className: "muted", textContent: t("list.images", { count: group.items.length }) }),
+    );
+    const states = Object.entries(counts).filter(([, count]) => count > 0);
+    const badges = states.map(([status, count]) =>
+      el("span", {
+        className: "badge",
+        data: { state: status },
+        textContent: t(`badge.${status}`, { count }),
+      }),
+    );
+    group.head.replaceChildren(toggle, el("div", { className: "badges" }, ...badges));
+  }
+
+  /** @param {HTMLElement} target */
+  #click(target) {
+    const toggle = /** @type {HTMLElement|null} */ (target.closest("[data-action=toggle]"));
+    if (toggle) {
+      const root = /** @type {HTMLElement} */ (toggle.closest(".series"));
+      root.dataset.chosen = "yes";
+      root.dataset.open = String(root.dataset.open !== "true");
+      toggle.ariaExpanded = root.dataset.open;
+      const group = [...this.#groups.values()].find((other) => other.root === root);
+      if (root.dataset.open === "true" && group) this.#session?.select(group.items[0]);
+      return;
+    }
+    const row = target.closest("li.row");
+    for (const [item, element] of this.#rows) if (element === row) this.#session?.select(item);
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    const buttons = [
+      ...this.querySelectorAll(
+        ".series-toggle, [data-open=true] .row-button, [data-kind=left-out] .row-button",
+      ),
+    ];
+    const next = buttons[buttons.indexOf(/** @type {Element} */ (document.activeElement)) + step];
+    if (!(next instanceof HTMLElement)) return;
+    event.preventDefault();
+    next.focus();
+    if (next.matches(".row-button")) next.click();
+  }
+
+  #select() {
+    for (const row of this.querySelectorAll("[aria-current]")) row.removeAttribute("aria-current");
+    const item = this.#session?.selected;
+    const row = item && this.#rows.get(item);
+    if (!row) return;
+    const series = /** @type {HTMLElement|null} */ (row.closest(".series"));
+    if (series && series.dataset.open !== "true") {
+      series.dataset.open = "true";
+      series.dataset.chosen = "yes";
+      series.querySelector(".series-toggle")?.setAttribute("aria-expanded", "true");
+    }
+    row.setAttribute("aria-current", "true");
+    row.scrollIntoView({ block: "nearest" });
+  }
+
+  /** @param {Item[]} items */
+  #drop(items) {
+    for (const item of items) {
+      this.#rows.get(item)?.remove();
+      this.#rows.delete(item);
+    }
+  }
+
+  #clear() {
+    this.#rows.clear();
+    this.#groups.clear();
+    this.#studies.clear();
+    this.#shown.clear();
+    this.replaceChildren();
+  }
+}
+
+/** @param {Item} item */
+const fileName = (item) => item.path.slice(item.path.lastIndexOf("/") + 1);
+
+/** @param {Item} item */
+function stateText(item) {
+  const { status, code } = item;
+  if (status === "refused" && code) return explain("code", code);
+  if (status === "clean" && code) return explain("code", code);
+  if (status === "ready" && item.redactions.length)
+    return t("state.covered", { count: item.redactions.length });
+  if (status === "ready" && item.confirmed) return t("state.confirmed");
+  return t(`state.${status}`);
+}
+
+customElements.define("file-list", FileList);

@@ -1,0 +1,146 @@
+// <header-view>: the attributes of the chosen file before and after, and the rule that acted on each.
+
+import { el } from "../dom.js";
+import { codeOf } from "../errors.js";
+import { explain, t } from "../i18n.js";
+
+/** @typedef {import("../contract.js").HeaderRow} HeaderRow */
+/** @typedef {import("../model/item.js").Item} Item */
+/** @typedef {import("../model/session.js").Session} Session */
+/** @typedef {import("../pool/worker-pool.js").WorkerPool} WorkerPool */
+
+/** @param {number} tag */
+export const tagText = (tag) => {
+  const hex = tag.toString(16).padStart(8, "0").toUpperCase();
+  return `(${hex.slice(0, 4)},${hex.slice(4)})`;
+};
+
+export class HeaderView extends HTMLElement {
+  /** @type {HeaderRow[]} */
+  #rows = [];
+  #abort = new AbortController();
+  #search = el("input", { type: "search", className: "search", data: { testid: "header-search" } });
+  #changed = el("input", { type: "checkbox", checked: true, data: { testid: "changed-only" } });
+  #body = el("tbody");
+  #note = el("p", { className: "muted note" });
+  #head = el("tr");
+
+  /** @param {Session} session @param {WorkerPool} pool */
+  connect(session, pool) {
+    this.#search.placeholder = t("header.search");
+    this.#search.ariaLabel = t("header.search");
+    this.#head.append(
+      ...["attribute", "before", "after", "rule"].map((id) =>
+        el("th", { scope: "col", textContent: t(`header.${id}`) }),
+      ),
+    );
+    const table = el("table", { data: { testid: "header" } }, el("thead", {}, this.#head), this.#body);
+    this.append(
+      el(
+        "div",
+        { className: "header-tools" },
+        this.#search,
+        el("label", { className: "check" }, this.#changed, t("header.changed-only")),
+      ),
+      el(
+        "div",
+        { className: "table-scroll", tabIndex: 0, ariaLabel: t("header.table"), role: "region" },
+        table,
+        this.#note,
+      ),
+    );
+    this.#search.addEventListener("input", () => this.#draw());
+    this.#changed.addEventListener("change", () => this.#draw());
+    const load = () => this.#load(session, pool);
+    session.addEventListener("selection-changed", load);
+    session.addEventListener("settings-changed", load);
+  }
+
+  /** @param {Session} session @param {WorkerPool} pool */
+  async #load(session, pool) {
+    this.#abort.abort();
+    this.#abort = new AbortController();
+    const { signal } = this.#abort;
+    const item = session.selected;
+    this.#rows = [];
+    this.#note.textContent = "";
+    if (!item) return this.#draw();
+    try {
+      const rows = await pool.run(
+        signal,
+        "header",
+        { file: item.file, request: item.cleanRequest },
+        { urgent: true },
+      );
+      if (signal.aborted) return;
+      this.#rows = rows;
+      this.#draw();
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#draw();
+      this.#note.textContent = explain("code", item.code ?? codeOf(error));
+    }
+  }
+
+  #draw() {
+    const words = this.#search.value.trim().toLowerCase();
+    const shown = this.#rows.filter((row) => {
+      if (this.#changed.checked && row.action === "K") return false;
+      return (
+        !words ||
+        [row.name, row.keyword, tagText(row.tag), row.before, row.after ?? ""].some((text) =>
+          text.toLowerCase().includes(words),
+        )
+      );
+    });
+    this.#body.replaceChildren(...shown.map(tableRow));
+    this.#note.textContent = this.#rows.length
+      ? t("header.count", { count: shown.length, all: this.#rows.length })
+      : "";
+  }
+}
+
+/** @param {HeaderRow} row */
+function tableRow(row) {
+  const removed = row.after === null;
+  const unchanged = row.action === "K";
+  const where = row.path.length
+    ? el("span", { className: "muted path", textContent: row.path.join(" › ") })
+    : null;
+  const reason = [explain("reason", row.reason), row.option ? explain("option", row.option) : ""]
+    .filter(Boolean)
+    .join(" · ");
+  return el(
+    "tr",
+    { data: { action: row.action } },
+    el(
+      "th",
+      { scope: "row" },
+      where,
+      el("span", { className: "attribute", textContent: row.name || row.keyword }),
+      el("span", { className: "muted tag", textContent: `${tagText(row.tag)} ${row.vr}` }),
+    ),
+    el("td", { className: "value before", textContent: row.before }),
+    el("td", { className: "value after" }, after(row, removed, unchanged)),
+    el(
+      "td",
+      {},
+      el("span", {
+        className: "action",
+        data: { action: row.action },
+        textContent: explain("action", row.action),
+      }),
+      el("span", { className: "muted rule", textContent: row.rule }),
+      el("span", { className: "muted rule", textContent: reason }),
+    ),
+  );
+}
+
+/** @param {HeaderRow} row @param {boolean} removed @param {boolean} unchanged */
+function after(row, removed, unchanged) {
+  if (removed) return el("span", { className: "muted", textContent: t("header.removed") });
+  if (unchanged) return el("span", { className: "muted", textContent: t("header.unchanged") });
+  return row.after || el("span", { className: "muted", textContent: t("header.empty") });
+}
+
+customElements.define("header-view", HeaderView);

@@ -1,0 +1,55 @@
+// What the user chose: the profile and where the key comes from. Lives in memory; nothing is stored by the browser.
+
+import { CodedError } from "../errors.js";
+
+/** @typedef {"anonymize"|"passphrase"|"key-file"} Mode */
+/** @typedef {import("../contract.js").Profile} Profile */
+
+export const PBKDF2_ROUNDS = 600_000;
+export const KEY_BYTES = 32;
+export const MIN_PASSPHRASE = 8;
+
+/**
+ * Only the form: the core judges the content, and refuses what it does not know.
+ * @param {string} text @param {Profile} standard  gives the salt where the profile has none @returns {Profile}
+ */
+export function parseProfile(text, standard) {
+  try {
+    const profile = JSON.parse(text);
+    if (profile?.dicomveil_profile === 1 && Array.isArray(profile.options))
+      return { name: "", salt: standard.salt, ...profile };
+  } catch {
+    // falls through: not JSON
+  }
+  throw new CodedError("profile-invalid");
+}
+
+/** 32 random bytes, for the life of this page. */
+export const randomKey = () => crypto.getRandomValues(new Uint8Array(KEY_BYTES));
+
+/**
+ * PBKDF2-HMAC-SHA256 over the NFC form in UTF-8, as `dicomveil.pseudonyms.Key.from_passphrase`.
+ * @param {string} passphrase
+ * @param {string} salt  hex
+ */
+export async function keyFromPassphrase(passphrase, salt) {
+  const text = passphrase.normalize("NFC");
+  if ([...text].length < MIN_PASSPHRASE) throw new CodedError("key-invalid");
+  const pairs = salt.match(/../g) ?? [];
+  const saltBytes = Uint8Array.from(pairs, (pair) => Number.parseInt(pair, 16));
+  const secret = await crypto.subtle.importKey("raw", new TextEncoder().encode(text), "PBKDF2", false, [
+    "deriveBits",
+  ]);
+  const how = { name: "PBKDF2", hash: "SHA-256", salt: saltBytes, iterations: PBKDF2_ROUNDS };
+  return new Uint8Array(await crypto.subtle.deriveBits(how, secret, KEY_BYTES * 8));
+}
+
+/** A key file holds 64 hex digits, or 32 bytes. @param {Blob} file */
+export async function keyFromFile(file) {
+  if (file.size > 1024) throw new CodedError("key-invalid");
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  if (bytes.length === KEY_BYTES) return bytes;
+  const text = new TextDecoder().decode(bytes).trim();
+  if (!/^[0-9a-f]{64}$/i.test(text)) throw new CodedError("key-invalid");
+  return Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+}

@@ -1,0 +1,78 @@
+// The buttons of the page, and when each of them is there.
+
+import { byTestId } from "../dom.js";
+import { t } from "../i18n.js";
+import { canSaveFolder } from "../output/save.js";
+import { tally } from "../review/tree.js";
+
+/** @typedef {import("../model/session.js").Session} Session */
+/** @typedef {import("./sharing.js").Sharing} Sharing */
+
+/** @param {Session} session @param {Sharing} sharing */
+export function connectActions(session, sharing) {
+  const on = (/** @type {string} */ id, /** @type {() => void} */ act) =>
+    byTestId(id).addEventListener("click", act);
+  on("clean", () => session.clean());
+  on("cancel", () => {
+    session.cancel();
+    sharing.cancel();
+  });
+  on("save", () => sharing.saveZip());
+  on("save-folder", () => sharing.saveFolder());
+  on("report", () => sharing.saveReport());
+  on("upload", () => sharing.upload());
+  on("start-over", () => session.clear());
+  on("next-attention", () => {
+    const next = session.items.find((item) => item.status === "attention");
+    if (next) session.select(next);
+  });
+  const draw = () => drawActions(session, sharing);
+  session.addEventListener("state-changed", draw);
+  session.addEventListener("items-changed", draw);
+  sharing.addEventListener("sharing-changed", draw);
+  document.addEventListener("image-stepped", (event) =>
+    stepImage(session, /** @type {CustomEvent} */ (event).detail.by),
+  );
+  draw();
+}
+
+/** @param {Session} session @param {Sharing} sharing */
+function drawActions(session, sharing) {
+  const { state } = session;
+  const counts = tally(session.items);
+  const working = state === "reading" || state === "cleaning" || sharing.busy !== null;
+  const cleaned = counts.clean + counts.uploaded;
+  const show = (/** @type {string} */ id, /** @type {boolean} */ shown) => {
+    byTestId(id).hidden = !shown;
+  };
+  const idle = !working && session.items.length > 0;
+  const cleanable = session.cleanable.length;
+  show("cancel", working);
+  show("add-more", idle);
+  show("start-over", idle);
+  show("clean", idle && (state === "review" || cleanable > 0));
+  const clean = /** @type {HTMLButtonElement} */ (byTestId("clean"));
+  clean.textContent = t("action.clean", { count: cleanable });
+  clean.disabled = cleanable === 0;
+  const leaving = idle && state === "done" && cleaned > 0;
+  show("save", leaving);
+  show("save-folder", leaving && canSaveFolder);
+  show("upload", leaving && counts.clean > 0);
+  byTestId("upload").textContent = t(
+    session.items.some((item) => item.uploadCode) ? "action.retry" : "action.upload",
+  );
+  show("report", idle && state === "done");
+  show("next-attention", counts.attention > 0);
+  byTestId("next-attention").textContent = t("list.next-attention", { count: counts.attention });
+}
+
+/** To the image before or after in the same series. @param {Session} session @param {number} by */
+function stepImage(session, by) {
+  const { selected } = session;
+  if (!selected?.info) return;
+  const rows = [...byTestId("files").querySelectorAll("li.row")];
+  const at = rows.findIndex((row) => row.getAttribute("aria-current") === "true");
+  const index = Number(/** @type {HTMLElement|undefined} */ (rows[at + by])?.dataset.index);
+  const next = session.items[index];
+  if (next?.info?.series.uid === selected.info.series.uid) session.select(next);
+}

@@ -1,0 +1,49 @@
+// The chosen file: its title, and whether its picture or its header is shown.
+
+import { byTestId } from "../dom.js";
+import { t } from "../i18n.js";
+
+/** @typedef {import("../model/session.js").Session} Session */
+
+/** @param {Session} session */
+export function connectDetail(session) {
+  const header = /** @type {HTMLElement} */ (document.querySelector("header-view"));
+  const show = (/** @type {"image"|"header"} */ tab) => {
+    byTestId("viewer").hidden = tab !== "image";
+    header.hidden = tab !== "header";
+    byTestId("tab-image").ariaPressed = String(tab === "image");
+    byTestId("tab-header").ariaPressed = String(tab === "header");
+  };
+  byTestId("tab-image").addEventListener("click", () => show("image"));
+  byTestId("tab-header").addEventListener("click", () => show("header"));
+  byTestId("back").addEventListener("click", () => {
+    document.body.classList.remove("detail-open"); // narrow screens show one of the two
+  });
+  byTestId("files").addEventListener("click", (event) => {
+    if (/** @type {HTMLElement} */ (event.target).closest(".row-button, .series-toggle"))
+      document.body.classList.add("detail-open");
+  });
+  byTestId("next-attention").addEventListener("click", () => document.body.classList.add("detail-open"));
+  session.addEventListener("selection-changed", () => describe(session));
+  session.addEventListener("state-changed", () => {
+    if (session.state !== "review" || session.selected) return;
+    // What needs a person comes first.
+    const first = session.items.find((item) => item.needsEyes) ?? session.items.find((item) => item.info);
+    session.select(first ?? session.items[0] ?? null);
+  });
+  describe(session);
+}
+
+/** @param {Session} session */
+function describe({ selected }) {
+  const info = selected?.info;
+  byTestId("detail-title").textContent = info
+    ? info.series.description || t("list.series", info.series)
+    : t(selected ? "detail.left-out" : "detail.none");
+  const size = info?.rows ? t("detail.size", { columns: info.columns, rows: info.rows }) : "";
+  const frames = info && info.frames > 1 ? t("detail.frames", { count: info.frames }) : "";
+  const number = info?.instance.number ? t("detail.number", info.instance) : "";
+  byTestId("detail-facts").textContent = info
+    ? [number, info.sop_class_name, size, frames, info.transfer_syntax_name].filter(Boolean).join(" · ")
+    : "";
+}

@@ -1,0 +1,51 @@
+// Everything by which files come in: two file inputs, drops anywhere on the page, Ctrl+O.
+
+import { byTestId } from "../dom.js";
+import { fromDrop, fromFiles } from "../open/gather.js";
+
+/** @typedef {import("../model/session.js").Session} Session */
+
+/** @param {Session} session */
+export function connectOpening(session) {
+  for (const id of ["open-files", "open-folder"]) {
+    const input = /** @type {HTMLInputElement} */ (byTestId(id));
+    input.addEventListener("change", () => {
+      const files = fromFiles(input.files ?? []);
+      input.value = ""; // so that the same files can be chosen again
+      if (files.length) session.add(files);
+    });
+  }
+  byTestId("add-more").addEventListener("click", () => byTestId("open-files").click());
+  document.addEventListener("keydown", (event) => {
+    if (!(event.ctrlKey || event.metaKey) || event.key !== "o" || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    byTestId("open-files").click();
+  });
+  connectDrops(session);
+}
+
+/** @param {Session} session */
+function connectDrops(session) {
+  const show = (/** @type {boolean} */ over) => document.body.classList.toggle("dropping", over);
+  let depth = 0;
+  const carriesFiles = (/** @type {DragEvent} */ event) =>
+    event.dataTransfer?.types.includes("Files") ?? false;
+  document.addEventListener("dragenter", (event) => {
+    if (!carriesFiles(event)) return;
+    depth += 1;
+    show(true);
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (!carriesFiles(event)) return;
+    depth -= 1;
+    if (depth <= 0) show(false);
+  });
+  // Without this the browser would open the file itself, in place of the page.
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    depth = 0;
+    show(false);
+    if (event.dataTransfer && carriesFiles(event)) session.add(fromDrop(event.dataTransfer));
+  });
+}

@@ -1,0 +1,78 @@
+// The state in words and as data for scripts, the line that says where data are, and notices.
+
+import { byTestId, el } from "../dom.js";
+import { explain, t } from "../i18n.js";
+import { tally } from "../review/tree.js";
+
+/** @typedef {import("../model/session.js").Session} Session */
+/** @typedef {import("./sharing.js").Sharing} Sharing */
+
+const NOTICE_MS = 12_000;
+
+/** @param {Session} session @param {Sharing} sharing */
+export function connectStatus(session, sharing) {
+  const draw = () => drawStatus(session, sharing);
+  for (const event of ["state-changed", "progress", "items-changed"]) session.addEventListener(event, draw);
+  session.addEventListener("input-failed", (event) => notify(/** @type {CustomEvent} */ (event).detail.code));
+  sharing.addEventListener("sharing-changed", () => {
+    draw();
+    drawPrivacy(sharing);
+  });
+  draw();
+  drawPrivacy(sharing);
+}
+
+/** @param {Session} session @param {Sharing} sharing */
+function drawStatus(session, sharing) {
+  const { state } = session;
+  const status = byTestId("status");
+  const busy = sharing.busy;
+  const [done, total] = busy ? [busy.done, busy.total] : [session.done, session.total];
+  const text = busy ? t(`status.${busy.what}`, { done, total }) : statusText(session);
+  if (status.textContent !== text) status.textContent = text;
+  status.dataset.done = String(session.done);
+  status.dataset.total = String(session.total);
+  status.dataset.state = state;
+  document.body.dataset.state = state;
+  document.body.dataset.view = session.items.length ? "work" : "open";
+  const bar = /** @type {HTMLProgressElement} */ (byTestId("progress"));
+  bar.hidden = !busy && state !== "reading" && state !== "cleaning";
+  bar.max = Math.max(total, 1);
+  bar.value = done;
+}
+
+/** @param {Session} session */
+function statusText(session) {
+  const { state, done, total } = session;
+  if (state === "reading" || state === "cleaning") return t(`status.${state}`, { done, total });
+  if (state === "failed") return explain("code", session.failure ?? "");
+  const counts = tally(session.items);
+  if (state === "review" || state === "done") {
+    const parts = /** @type {(keyof typeof counts)[]} */ ([
+      "ready",
+      "attention",
+      "clean",
+      "uploaded",
+      "refused",
+    ]);
+    return parts
+      .filter((part) => counts[part])
+      .map((part) => t(`count.${part}`, { count: counts[part] }))
+      .join(" · ");
+  }
+  return t(`status.${state}`);
+}
+
+/** @param {Sharing} sharing */
+function drawPrivacy({ phase, host, sent }) {
+  const line = byTestId("privacy");
+  line.dataset.phase = phase;
+  line.textContent = t(`privacy.${phase}`, { host, count: sent });
+}
+
+/** Show a notice for a while. @param {string} code @param {Record<string, string|number>} [values] */
+export function notify(code, values = {}) {
+  const note = el("p", { className: "notice", textContent: explain("code", code) || t(code, values) });
+  byTestId("notices").append(note);
+  setTimeout(() => note.remove(), NOTICE_MS);
+}

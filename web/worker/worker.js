@@ -1,0 +1,91 @@
+// The worker: Python without a network. It answers the calls of contract.js, one at a time.
+
+import { startPython } from "./boot.js";
+import { read, withFile } from "./files.js";
+import { seal } from "./seal.js";
+
+/** @typedef {import("../contract.js").CallMessage} CallMessage */
+/** @typedef {import("../contract.js").WorkerMessage} WorkerMessage */
+
+/** @type {Record<string, any>} */
+let core;
+
+/** @param {WorkerMessage} message @param {Transferable[]} [transfer] */
+const tell = (message, transfer = []) => self.postMessage(message, { transfer });
+
+/** Bytes that belong to the last answer of the core. */
+function taken() {
+  const proxy = core.taken();
+  const bytes = proxy.toJs();
+  proxy.destroy();
+  return /** @type {Uint8Array<ArrayBuffer>} */ (bytes);
+}
+
+/** @type {Record<string, (args: any) => unknown>} */
+const ops = {
+  configure: ({ profile, key }) => JSON.parse(core.configure(profile, key)),
+  inspect: ({ handle, file }) => withFile(handle, file, (_, size) => JSON.parse(core.inspect(handle, size))),
+  header: ({ handle, file, request }) =>
+    withFile(handle, file, (_, size) => JSON.parse(core.header(handle, size, JSON.stringify(request)))),
+  frame: ({ handle, file, index }) =>
+    withFile(handle, file, (_, size) => {
+      const frame = JSON.parse(core.frame(handle, size, index));
+      if (frame.code) return frame;
+      frame.data =
+        frame.where === "file" ? read(handle, frame.offset, frame.length) : taken().subarray(0, frame.length);
+      return frame;
+    }),
+  clean: ({ handle, file, request }) =>
+    withFile(handle, file, (_, size) => {
+      const cleaned = JSON.parse(core.clean(handle, size, JSON.stringify(request)));
+      if (cleaned.status !== "clean") return { ...cleaned, blob: null };
+      const bytes = taken();
+      const parts = cleaned.parts.map((/** @type {[string, number, number]} */ [from, start, end]) =>
+        from === "b" ? bytes.subarray(start, end) : file.slice(start, end),
+      );
+      delete cleaned.parts;
+      return { ...cleaned, blob: new Blob(parts, { type: "application/dicom" }) };
+    }),
+  report: ({ files }) => JSON.parse(core.report(JSON.stringify(files))),
+};
+
+/** @param {CallMessage} message */
+async function answer({ id, op, args }) {
+  try {
+    const value = await ops[op](args);
+    const { code, tag = null } = /** @type {{code?: string|null, tag?: number|null}} */ (value);
+    // That a file is refused is what these two answer; from the others a code is an error.
+    if (code && op !== "inspect" && op !== "clean") tell({ kind: "answer", id, error: { code, tag } });
+    else tell({ kind: "answer", id, value });
+  } catch (error) {
+    // The text of an error may hold patient data: only its kind decides what the page hears.
+    const code = error instanceof DOMException ? "unreadable" : "internal-error";
+    tell({ kind: "answer", id, error: { code } });
+  }
+}
+
+/** Hold a Web Lock for life: the browser releases it when this worker dies, and the page notices at once. */
+function showLife() {
+  const lock = `dicomveil-worker-${crypto.randomUUID()}`;
+  navigator.locks.request(lock, () => {
+    tell({ kind: "alive", lock });
+    return new Promise(() => {});
+  });
+}
+
+self.onmessage = async ({ data }) => {
+  if (data.kind === "call") return answer(data);
+  try {
+    core = await startPython(data);
+  } catch {
+    return tell({ kind: "broken", stage: "python" });
+  }
+  try {
+    seal();
+    core.connect(read);
+    tell({ kind: "ready", versions: JSON.parse(core.boot()) });
+  } catch {
+    tell({ kind: "broken", stage: "core" });
+  }
+};
+showLife();
