@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import sqlite3
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import MISSING, fields
 from pathlib import Path
 
 from dicomveil.verifying import verify_instance
-
 from dicomveil_receiver.app import Services, make_app
 from dicomveil_receiver.logs import Log, quiet_others
-from dicomveil_receiver.serving import bind, make_server, url_of
+from dicomveil_receiver.serving import bind, make_server, tls_context, url_of
 from dicomveil_receiver.settings import Settings, SettingsError, load_settings
 from dicomveil_receiver.store import Store
 from dicomveil_receiver.tokens import Tokens
@@ -60,23 +61,16 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(settings: Settings) -> int:
     log = Log()
     quiet_others(log)
-    listener = bind(settings)
-    try:
-        store = _open(settings)
-    except BaseException:
-        listener.close()
-        raise
-    try:
+    tls = tls_context(settings)
+    with closing(bind(settings)) as listener, closing(_open(settings)) as store:
         tokens = Tokens(store.control / "tokens.json")
         if not tokens.list():
             print(f"Upload token, shown only now: {tokens.add(_FIRST_NAME)}", flush=True)
-        server = make_server(make_app(Services(settings, store, tokens, verify_instance, log)), settings)
+        server = make_server(make_app(Services(settings, store, tokens, verify_instance, log)), settings, tls)
         print(url_of(settings, listener), flush=True)
         log.event("started", instances=store.index.count())
         server.run(sockets=[listener])
         log.event("stopped")
-    finally:
-        store.close()
     return _OK
 
 
@@ -85,5 +79,5 @@ def _open(settings: Settings) -> Store:
         return Store(settings.storage)
     except BlockingIOError:
         raise SettingsError("storage is in use by another running receiver") from None
-    except OSError:
+    except (OSError, sqlite3.Error):
         raise SettingsError("storage cannot be opened or written") from None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import ssl
-from pathlib import Path
-from typing import Any
+from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -65,18 +65,30 @@ class TimedProtocol(H11Protocol):
             self._deadline = None
 
 
-def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """Return a server's context.
+class StoppableServer(uvicorn.Server):
+    """A server that returns after SIGINT or SIGTERM, so that the storage can be closed in order."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Stop; a second Ctrl+C does not wait for running uploads."""
+        # uvicorn's own would remember the signal and raise it again.
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """Return the server's context, or None for plain HTTP.
 
     Raises:
         SettingsError: certificate or key cannot be used.
     """
+    if settings.certificate is None:
+        return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     try:
         # An empty password, so that an encrypted key is an error and not a question on a terminal.
-        context.load_cert_chain(certificate, key, password="")
+        context.load_cert_chain(settings.certificate, settings.key, password="")
     except (ssl.SSLError, OSError, ValueError):
         raise SettingsError(
             "certificate and key cannot be used: they must be PEM, belong together, key not encrypted"
@@ -112,12 +124,8 @@ def url_of(settings: Settings, listener: socket.socket) -> str:
     return f"{'https' if settings.tls else 'http'}://{host}:{port}/"
 
 
-def make_server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
+def make_server(app: ASGIApp, settings: Settings, tls: ssl.SSLContext | None = None) -> uvicorn.Server:
     """Return the server; ``run(sockets=[...])`` serves until SIGINT or SIGTERM, then ends running uploads."""
-    context: dict[str, Any] = {}
-    if settings.certificate is not None and settings.key is not None:
-        tls = tls_context(settings.certificate, settings.key)
-        context["ssl_context_factory"] = lambda _config, _default: tls
     config = uvicorn.Config(
         app,
         http=TimedProtocol,
@@ -131,6 +139,6 @@ def make_server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.stop_timeout,
         backlog=_BACKLOG,
-        **context,
+        ssl_context_factory=(lambda _config, _default: tls) if tls is not None else None,
     )
-    return uvicorn.Server(config)
+    return StoppableServer(config)

@@ -1,0 +1,268 @@
+"""The storage folder under trouble: full, read-only, locked, killed; and when the trouble is over."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import sqlite3
+import stat
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from dicomveil_receiver import index, store
+from dicomveil_receiver.store import Store, is_uid
+from receiver.support import (
+    BOUNDARY,
+    Endpoint,
+    content_type,
+    make_instance,
+    multipart,
+    process,
+    running,
+    uid_of,
+    values,
+    wait_until,
+)
+
+OTHER, FAILED, COMMENT, REASON = "0008119A", "00081198", "00000902", "00081197"
+
+
+@pytest.mark.parametrize(
+    ("step", "number", "status", "code"),
+    [
+        ("open", errno.ENOSPC, 507, "storage-full"),
+        ("write", errno.ENOSPC, 507, "storage-full"),
+        ("fsync", errno.EDQUOT, 507, "storage-full"),
+        ("rename", errno.ENOSPC, 507, "storage-full"),
+        ("write", errno.EFBIG, 507, "storage-full"),
+        ("open", errno.EROFS, 503, "storage-unavailable"),
+        ("write", errno.EACCES, 503, "storage-unavailable"),
+        ("fsync", errno.EIO, 503, "storage-unavailable"),
+    ],
+)
+def test_a_disk_that_fails_is_told_and_gone_on_with(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, step: str, number: int, status: int, code: str
+) -> None:
+    """507 or 503 with 0xA700; nothing stays half-written, and the next request is served."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, "SECRET")
+
+    with monkeypatch.context() as patch:
+        if step == "open":
+            patch.setattr(store, "_open_for_owner", fail)
+        elif step == "write":
+            patch.setattr(store.Spool, "write", fail)
+        elif step == "fsync":
+            patch.setattr(store.Spool, "settle", fail)
+        else:
+            patch.setattr(Path, "replace", fail)
+        answer = endpoint.store_instances(make_instance())
+    assert answer.status_code == status
+    failed = OTHER if step in {"open", "write"} else FAILED
+    assert values(answer, failed, COMMENT) == [code]
+    assert values(answer, failed, REASON) == [0xA700]
+    assert "SECRET" not in answer.text
+    assert endpoint.spooled() == []
+    assert endpoint.files() == []
+    assert endpoint.store_instances(make_instance()).status_code == 200
+
+
+def test_a_full_file_system_is_told_and_gone_on_with(tmp_path: Path) -> None:
+    """507 on a real small file system; when there is room again, the same instance is stored."""
+    mount = tmp_path / "small"
+    mount.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(mount)],  # noqa: S607
+        check=False,
+        capture_output=True,
+    )
+    if made.returncode != 0:
+        pytest.skip("this account cannot mount")
+    try:
+        with running(mount / "storage") as endpoint:
+            ballast = mount / "ballast"
+            ballast.write_bytes(bytes(1 << 20))
+            large, small = make_instance(size=1 << 20), make_instance()
+            assert endpoint.store_instances(large).status_code == 507
+            assert endpoint.store_instances(large, small).status_code == 202
+            assert [Path(name).stem for name in endpoint.files()] == [uid_of(small)]
+            ballast.unlink()
+            assert endpoint.store_instances(large).status_code == 200
+    finally:
+        subprocess.run(["umount", str(mount)], check=True)  # noqa: S607
+
+
+def test_an_index_that_is_locked_is_told_and_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """503 while another process holds the index; afterwards the instance is stored, once."""
+    monkeypatch.setattr(index, "_LOCK_SECONDS", 0.1)
+    instance = make_instance()
+    with running(tmp_path) as endpoint:
+        other = sqlite3.connect(tmp_path / ".dicomveil" / "index.sqlite", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        answer = endpoint.store_instances(instance)
+        assert (answer.status_code, values(answer, FAILED, COMMENT)) == (503, ["storage-unavailable"])
+        other.execute("ROLLBACK")
+        other.close()
+        assert endpoint.store_instances(instance).status_code == 200
+        assert len(endpoint.files()) == 1
+
+
+def test_what_is_stored_is_the_owners_alone(endpoint: Endpoint) -> None:
+    """Files are 0600 and folders 0700: the instances, the index, the tokens."""
+    endpoint.store_instances(make_instance())
+    for path in (endpoint.storage, *endpoint.storage.rglob("*")):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        assert mode & 0o077 == 0, path.name
+
+
+def test_a_storage_has_one_server(tmp_path: Path) -> None:
+    """A second process would break the first one's promises, so it is refused."""
+    first = Store(tmp_path)
+    with pytest.raises(BlockingIOError):
+        Store(tmp_path)
+    first.close()
+    Store(tmp_path).close()
+
+
+def begin_upload(endpoint: Endpoint, body: bytes, length: int) -> socket.socket:
+    """Send the head of a request and ``body``, which may be less than ``length``."""
+    port = urlsplit(endpoint.url).port
+    connection = socket.create_connection(("127.0.0.1", port or 0), 10)
+    head = (
+        f"POST /studies HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {endpoint.token}\r\n"
+        f"Content-Type: {content_type()}\r\nContent-Length: {length}\r\n\r\n"
+    )
+    connection.sendall(head.encode() + body)
+    return connection
+
+
+def test_a_broken_connection_leaves_nothing_half(endpoint: Endpoint) -> None:
+    """When the sender goes away, whole parts stay, and of the torn one nothing does."""
+    first, second = make_instance(), make_instance(size=4 << 20)
+    body = multipart(first, second)
+    connection = begin_upload(endpoint, body[: 3 << 20], len(body))
+    wait_until(lambda: len(endpoint.spooled()) == 1)
+    connection.close()
+    wait_until(lambda: endpoint.spooled() == [])
+    assert [Path(name).stem for name in endpoint.files()] == [uid_of(first)]
+
+
+def test_a_silent_sender_is_ended(tmp_path: Path) -> None:
+    """408 after the longest silence, and nothing of the torn part stays."""
+    with running(tmp_path, idle_timeout=1) as endpoint:
+        body = multipart(make_instance())
+        with begin_upload(endpoint, body[:-50], len(body)) as connection:
+            answer = connection.recv(65536)
+        assert answer.split()[1] == b"408"
+        assert endpoint.spooled() == []
+        assert endpoint.files() == []
+
+
+def test_too_many_uploads_are_told_to_come_back(tmp_path: Path) -> None:
+    """503 with Retry-After while the places are taken, and service when one is free."""
+    with running(tmp_path, max_uploads=1) as endpoint:
+        body = multipart(make_instance(size=3 << 20))
+        with begin_upload(endpoint, body[: 2 << 20], len(body)) as connection:
+            wait_until(lambda: len(endpoint.spooled()) == 1)
+            answer = endpoint.store_instances(make_instance())
+            assert (answer.status_code, answer.json()["code"]) == (503, "too-many-uploads")
+            assert int(answer.headers["retry-after"]) > 0
+            connection.sendall(body[2 << 20 :])
+            assert connection.recv(65536).split()[1] == b"200"
+        assert endpoint.store_instances(make_instance()).status_code == 200
+
+
+def test_a_kill_in_the_middle_leaves_nothing_half(tmp_path: Path) -> None:
+    """SIGKILL during an upload: no half instance is visible, a restart clears up, a repetition stores."""
+    first, second = make_instance(), make_instance(size=4 << 20)
+    body = multipart(first, second)
+    with process(tmp_path) as (endpoint, server):
+        with begin_upload(endpoint, body[: 3 << 20], len(body)):
+            wait_until(lambda: len(endpoint.spooled()) == 1 and endpoint.files())
+            os.kill(server.pid, signal.SIGKILL)
+            server.wait(10)
+        assert len(endpoint.spooled()) == 1
+        assert [Path(name).stem for name in endpoint.files()] == [uid_of(first)]
+        token = endpoint.token
+    with process(tmp_path, token=token) as (endpoint, server):
+        assert endpoint.spooled() == []
+        assert endpoint.store_instances(first, second).status_code == 200
+        assert sorted(Path(name).stem for name in endpoint.files()) == sorted(map(uid_of, (first, second)))
+
+
+def test_a_stop_finishes_what_it_is_receiving(tmp_path: Path) -> None:
+    """SIGTERM: the running upload is answered, no new one is taken, and the exit status is 0."""
+    body = multipart(make_instance(size=3 << 20))
+    with process(tmp_path) as (endpoint, server):
+        with begin_upload(endpoint, body[: 2 << 20], len(body)) as connection:
+            wait_until(lambda: len(endpoint.spooled()) == 1)
+            server.terminate()
+            time.sleep(0.5)
+            connection.sendall(body[2 << 20 :])
+            assert connection.recv(65536).split()[1] == b"200"
+        assert server.wait(10) == 0
+        assert len(endpoint.files()) == 1
+
+
+def test_an_instance_never_has_to_fit_in_memory(tmp_path: Path) -> None:
+    """A part of 192 MB raises the server's memory by far less."""
+    megabyte = bytes(1 << 20)
+    head = f"--{BOUNDARY}\r\nContent-Type: application/dicom\r\n\r\n".encode()
+
+    def peak(pid: int) -> int:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+    with process(tmp_path) as (endpoint, server):
+        assert endpoint.store_instances(make_instance()).status_code == 200
+        before = peak(server.pid)
+        parts: list[Any] = [head, make_instance(), *([megabyte] * 192), f"\r\n--{BOUNDARY}--".encode()]
+        assert endpoint.post(iter(parts)).status_code == 200
+        assert peak(server.pid) - before < 32 << 10
+
+
+@pytest.mark.parametrize(
+    ("text", "valid"),
+    [
+        ("1.2.840.10008.1.2", True),
+        ("2.25.0", True),
+        ("0", True),
+        ("", False),
+        (".", False),
+        ("1.", False),
+        (".1", False),
+        ("1..2", False),
+        ("1.02", False),
+        ("1.2\n", False),
+        ("1.a", False),
+        ("1.²", False),
+        ("1" * 64, True),
+        ("1" * 65, False),
+    ],
+)
+def test_uids_are_those_of_the_standard(text: str, valid: bool) -> None:  # noqa: FBT001
+    """PS3.5, Section 9.1."""
+    assert is_uid(text) is valid
+
+
+def test_digests_are_those_of_what_was_received(endpoint: Endpoint) -> None:
+    """The index knows the SHA-256 of each stored instance, under many writers too."""
+    instances = [make_instance() for _ in range(8)]
+    threads = [threading.Thread(target=endpoint.store_instances, args=(i,)) for i in instances]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert endpoint.store is not None
+    assert len(endpoint.store.index.digests([*map(uid_of, instances), "2.25.404"])) == 8
