@@ -1,0 +1,119 @@
+"""Clean descriptors: keep the words of a text that are medical or technical, and drop all others.
+
+PS3.15 E.3.5 asks that a description keeps what is useful and loses what identifies. What identifies cannot be
+listed, so the useful is: the words of ``data/vocabulary.txt`` (from PS3.16's concept names and from imaging
+protocols), numbers with units, and small numbers. Names, dates, places, telephone numbers and whatever else
+is not in the list go. The result is ASCII, legal under every declared character set.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+import re
+import unicodedata
+from functools import cache, lru_cache
+
+__all__ = ["clean_description", "is_clean_description"]
+
+_ADDRESS = re.compile(r"\S+@\S+|\b(?:https?|ftp)://\S+|\bwww\.\S+", re.IGNORECASE)
+_DATE = re.compile(r"\b(?:\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|(?:19|20)\d{6})\b")
+_TOKEN = re.compile(r"\d+(?:[.,]\d+)?[A-Za-z*]*(?![A-Za-z0-9])|[^\W_]+\*?")
+_NUMBER = re.compile(r"\d{1,3}(?:[.,]\d{1,3})?")
+#: Words that say that a name follows, in the languages of the page.
+_TITLES = frozenset(
+    {"dr", "dra", "doc", "doctor", "docteur", "prof", "professor", "mrs", "ms", "miss", "herr", "frau"}
+    | {"mme", "mlle", "monsieur", "madame", "sr", "sra", "srta", "señor", "señora", "pat", "patient", "name"}
+)
+_TECHNICAL = re.compile(
+    r"""
+      t[12]w?\*? | r[12]\*? | [23]d | b\d{1,4}                      # weightings, b values
+    | [clts]\d{1,2}                                                 # vertebrae
+    | \d{1,4}(?:[.,]\d{1,3})?                                       # numbers with units
+      (?:mm|cm|ms|s|sec|min|kv|kvp|kev|mas|ma|mgy|ml|mg|cc|hz|khz|mhz|t|tesla|deg|x|fps|fr)
+    | ep2d | p\d | [bdhtuq]r?\d{2}[a-z]?\d?                          # echo planar, acceleration, kernels
+    | x\d{1,3} | \d{1,2}(?:st|nd|rd|th)                             # repeats, ordinals
+    """,
+    re.VERBOSE,
+)
+_MAX_DIGITS_IN_A_ROW = 5
+_SINGLE_LETTERS = frozenset("lrwc")  # left, right, with, contrast: others are initials
+
+
+@cache
+def _vocabulary() -> frozenset[str]:
+    words = pkgutil.get_data(__package__, "data/vocabulary.txt")
+    return frozenset((words or b"").decode().split())
+
+
+def _ascii(word: str) -> str:
+    """Write a word without diacritics: what is kept must be legal in every character set."""
+    for letter, plain in (
+        ("ß", "ss"),
+        ("ä", "ae"),
+        ("ö", "oe"),
+        ("ü", "ue"),
+        ("Ä", "Ae"),
+        ("Ö", "Oe"),
+        ("Ü", "Ue"),
+    ):
+        word = word.replace(letter, plain)
+    return unicodedata.normalize("NFKD", word).encode("ascii", "ignore").decode()
+
+
+@cache
+def _plain_accented() -> frozenset[str]:
+    """The words that a cleaned description has without their diacritics: cleaning twice changes nothing."""
+    return frozenset(_ascii(word).casefold() for word in _vocabulary() if not word.isascii())
+
+
+def _is_known(token: str) -> bool:
+    word = token.casefold()
+    if len(word) == 1:
+        return word in _SINGLE_LETTERS
+    return word in _vocabulary() or word in _plain_accented() or _TECHNICAL.fullmatch(word) is not None
+
+
+def _is_title(token: str) -> bool:
+    return token.casefold() in _TITLES or token in {"Mr", "mr"}  # but MR is a modality
+
+
+@lru_cache(maxsize=4096)
+def clean_description(text: str) -> str:
+    """Return the words of a text that may stay, in their order, separated by spaces; empty if none may.
+
+    >>> clean_description("CT CHEST W CONTRAST Dr Meier 4711")
+    'CT CHEST W CONTRAST'
+    """
+    text = _DATE.sub(" ", _ADDRESS.sub(" ", unicodedata.normalize("NFC", text)))
+    kept: list[str] = []
+    numbers: list[str] = []
+    after_title = False
+
+    def flush() -> None:
+        # several numbers in a row are a telephone number or an ID in groups
+        if sum(character.isdigit() for number in numbers for character in number) <= _MAX_DIGITS_IN_A_ROW:
+            kept.extend(numbers)
+        numbers.clear()
+
+    for token in _TOKEN.findall(text):
+        if _NUMBER.fullmatch(token):
+            numbers.append(token)
+        elif token.isdigit():
+            numbers.append(token * 2)  # too long to stay, and its neighbours go with it
+        elif _is_title(token):
+            flush()
+            after_title = True
+        else:
+            flush()
+            known = _is_known(token)
+            if known and not after_title:
+                kept.append(_ascii(token))
+            # a title takes the names after it along: unknown words, and the first known one
+            after_title = after_title and not known
+    flush()
+    return " ".join(kept) if any(character.isalpha() for word in kept for character in word) else ""
+
+
+def is_clean_description(text: str) -> bool:
+    """Tell whether cleaning a text would change nothing but white space."""
+    return " ".join(text.split()) == clean_description(text)
