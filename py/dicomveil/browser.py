@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import pydicom
 
-from dicomveil import __version__, inspecting
+from dicomveil import __version__, inspecting, reporting
 from dicomveil.cleaning import Subject, cleaner_for
 from dicomveil.errors import DicomveilError, Refused
 from dicomveil.pipeline import Session, clean_source, pixel_state
@@ -27,6 +27,8 @@ from dicomveil.source import Range
 from dicomveil.tables import TABLE_EDITION
 from dicomveil.viewing import frame_view, header_view
 from dicomveil.viewing import summary as summary_view
+
+_REPORTED = ("sop_class", "transfer_syntax", "actions", "warnings", "pixels")
 
 
 class _JsBytes(Protocol):
@@ -234,3 +236,29 @@ def taken() -> bytes:
     """Return the bytes that belong to the last answer of :func:`clean` or :func:`frame`."""
     data, _State.taken = _State.taken, b""
     return data
+
+
+def report(files_json: str) -> str:
+    """Return the report from the answers of :func:`clean` (or :func:`inspect`), in the order of the input."""
+
+    def work() -> dict[str, Any]:
+        entries = []
+        for number, result in enumerate(json.loads(files_json), 1):
+            if result.get("status") == "clean":
+                entries.append(
+                    {
+                        **reporting.refused_entry(number, ""),
+                        "status": "clean",
+                        "code": None,
+                        "output": result["name"],
+                        **{member: result[member] for member in _REPORTED},
+                    }
+                )
+            else:
+                entries.append(
+                    reporting.refused_entry(number, result.get("code") or "not-cleaned", result.get("tag"))
+                )
+        content: dict[str, Any] = json.loads(reporting.report(_session().profile, entries))
+        return content
+
+    return _answer(work)
