@@ -213,8 +213,8 @@ def _remove_parts(folder: str, numbers: Sequence[int]) -> None:
 def _named(output: Path, result: Result, written: set[str]) -> Result:
     """Give a finished output its name.
 
-    Where another input of this run had the same SOP Instance UID and other contents, ``-2`` and so on is added
-    to the name; where another run left other contents under the name, the output is refused.
+    Where another input of this run had the same SOP Instance UID and other contents, ``-2`` and so on is
+    added to the name; where another run left other contents under the name, the output is refused.
     """
     if not result.part:
         return result

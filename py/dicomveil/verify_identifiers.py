@@ -62,6 +62,8 @@ _KINDS: dict[int, str] = {
     **dict.fromkeys((0x00080080, 0x00081040, 0x00120031, 0x00120060, 0x00321033), "institution"),
     **dict.fromkeys((0x00081010, 0x00400010, 0x00400242, 0x00400001, 0x00400241, 0x00080055), "station"),
 }
+#: VRs and tags that hold identifiers.
+_HELD_IN = (frozenset({"UI", "DA", "DT", "PN"}), frozenset(_KINDS))
 _RETAINED_BY = {
     "device": "retain_device_identity",
     "station": "retain_device_identity",
@@ -219,7 +221,7 @@ def collect_identifiers(input: Source) -> Identifiers:  # noqa: A002 - the contr
     raw, dates, uids = found.raw, found.dates, found.uids
     kinds = _KINDS
     try:
-        for tag, vr, value, _parents, charset in Reading(input, strict=False).elements():
+        for tag, vr, value, _parents, charset in Reading(input, strict=False, only=_HELD_IN).elements():
             if not value:
                 continue
             if vr == "UI":

@@ -64,6 +64,9 @@ class Element(NamedTuple):
     charset: bytes
 
 
+Only = tuple[frozenset[str], frozenset[int]]
+
+
 class _Frame(NamedTuple):
     """What to go back to when an item or a sequence ends."""
 
@@ -78,13 +81,14 @@ class _Frame(NamedTuple):
 class Reading:
     """One reading of one file. Iterate over :meth:`elements` once; ``meta`` is there from the start.
 
-    ``bare`` is for a data set without File Meta Information, in implicit VR, little endian.
+    ``bare`` is for a data set without File Meta Information, implicit VR, little endian; ``only`` leaves out
+    elements that are neither sequences nor of these VRs or tags.
 
     Raises:
         Malformed: from the constructor and while iterating.
     """
 
-    def __init__(self, source: Source, *, strict: bool, bare: bool = False) -> None:
+    def __init__(self, source: Source, *, strict: bool, bare: bool = False, only: Only | None = None) -> None:
         self._source: Source | Inflated = source
         self._strict = strict
         #: File Meta Information, tag -> raw value, without its group length.
@@ -94,6 +98,7 @@ class Reading:
         self._data = source.read(0, 1 << 14)
         self._base = self._start = 0
         self._bare = bare
+        self._only = only
         if bare:
             self.transfer_syntax, self.little, self.explicit = IMPLICIT, True, False
             return
@@ -194,6 +199,7 @@ class Reading:
         last = -1
         sequence = 0  # the tag of the sequence between whose items we are; 0 inside a data set
         known = _dictionary
+        only = self._only
         count = 0
         data, base = self._data, self._base
         while True:
@@ -323,12 +329,14 @@ class Reading:
                 vr = actual
             if tag == _CHARSET:
                 charset = value
+            if only is not None and vr not in only[0] and tag not in only[1]:
+                continue
             yield Element(tag, vr, value, parents, charset)
 
     def _nested(self, tag: int, value: bytes, parents: tuple[int, ...], charset: bytes) -> Iterator[Element]:
         """Read a public sequence that hides inside a ``UN`` value: implicit, little endian (PS3.5 6.2.2)."""
         head = struct.pack("<HHL", tag >> 16, tag & 0xFFFF, len(value))
-        inner = Reading(BytesSource(head + value), strict=False, bare=True)
+        inner = Reading(BytesSource(head + value), strict=False, bare=True, only=self._only)
         for element in inner.elements():
             if element.parents:
                 own = element.charset or charset
@@ -351,7 +359,7 @@ class Reading:
             i = p - self._base
             if i < 0 or i + 8 > len(self._data):
                 left = self._load(p, 8) if self._exists(p) else -1
-                if not left and not self._strict:
+                if 0 <= left < 8 and not self._strict:
                     return p  # the delimiter is missing, as some writers leave it
                 if left < 8:
                     raise Malformed("truncated", tag)
