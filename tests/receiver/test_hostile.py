@@ -149,7 +149,7 @@ TARGET = st.one_of(
 def test_a_hostile_request_gets_an_answer_below_500(
     server: Endpoint, method: str, target: str, headers: list[tuple[str, str]], body: bytes, length: str
 ) -> None:
-    """Whatever method, target, headers and lengths: no 5xx, nothing outside the storage, nothing left over."""
+    """Whatever method, target, headers and lengths: no 5xx, nothing outside, nothing left over."""
     named = {
         "Host": "localhost",
         "Authorization": f"Bearer {server.token}",

@@ -1,0 +1,113 @@
+"""The real verification at the endpoint: what cleaning makes is stored, what it has not seen is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+
+from dicomveil.errors import CODES
+from dicomveil.pipeline import Session, clean_source
+from dicomveil.profile import Profile
+from dicomveil.pseudonyms import Key, Pseudonyms
+from dicomveil.source import BytesSource, iter_parts
+from dicomveil.verifying import verify_instance
+from dicomveil_receiver.reasons import REASONS, reason_for
+from receiver.support import Endpoint, running, uid_of, values
+
+FAILED, COMMENT, REASON = "00081198", "00000902", "00081197"
+INPUTS = (
+    "CT_small.dcm",
+    "MR_small.dcm",
+    "rtdose_1frame.dcm",
+    "SC_rgb_jpeg_gdcm.dcm",
+    "JPEG2000.dcm",
+    "image_dfl.dcm",
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """Run a server with the real verification."""
+    with running(tmp_path_factory.mktemp("storage"), verify_instance) as endpoint:
+        yield endpoint
+
+
+def read(name: str) -> bytes:
+    """Return one of pydicom's files."""
+    path = get_testdata_file(name)
+    assert isinstance(path, str)
+    return Path(path).read_bytes()
+
+
+def cleaned(data: bytes) -> bytes:
+    """Clean an instance as the command line does by default, the pixels confirmed."""
+    source = BytesSource(data)
+    pseudonyms = Pseudonyms(Key.random())
+    result = clean_source(source, Session(Profile.default(), pseudonyms), pixels="confirmed")
+    return b"".join(iter_parts(source, result.parts))
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_what_was_cleaned_is_stored_byte_for_byte(server: Endpoint, name: str) -> None:
+    """The digest of what left the cleaner is the digest of what is stored."""
+    output = cleaned(read(name))
+    answer = server.store_instances(output)
+    assert answer.status_code == 200, answer.text
+    stored = next(server.storage / file for file in server.files() if Path(file).stem == uid_of(output))
+    assert stored.read_bytes() == output
+    assert server.store is not None
+    assert server.store.index.digests([uid_of(output)]) == {
+        uid_of(output): hashlib.sha256(output).hexdigest()
+    }
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_what_was_not_cleaned_is_refused(server: Endpoint, name: str) -> None:
+    """409; the code is one of the family, so page and manual can explain it."""
+    before = server.files()
+    answer = server.store_instances(read(name))
+    assert answer.status_code == 409
+    sequence = FAILED if FAILED in answer.json() else "0008119A"
+    (code,) = values(answer, sequence, COMMENT)
+    assert code in CODES or code in REASONS
+    assert values(answer, sequence, REASON) == [reason_for(code).failure]
+    assert server.files() == before
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_forged_markers_do_not_help(server: Endpoint, name: str) -> None:
+    """An original that claims to be de-identified is refused by what it holds."""
+    ds = pydicom.dcmread(io.BytesIO(read(name)))
+    markers = pydicom.dcmread(io.BytesIO(cleaned(read(name))), stop_before_pixels=True)
+    for keyword in (
+        "PatientIdentityRemoved",
+        "DeidentificationMethod",
+        "DeidentificationMethodCodeSequence",
+        "LongitudinalTemporalInformationModified",
+        "BurnedInAnnotation",
+    ):
+        if keyword in markers:
+            ds[keyword] = markers[keyword]
+    output = io.BytesIO()
+    ds.save_as(output, enforce_file_format=True)
+    before = server.files()
+    assert server.store_instances(output.getvalue()).status_code == 409
+    assert server.files() == before
+
+
+def test_an_identifier_put_into_a_cleaned_instance_is_refused(server: Endpoint) -> None:
+    """A name that comes back after cleaning stops it, with the element that holds it."""
+    ds = pydicom.dcmread(io.BytesIO(cleaned(read("CT_small.dcm"))))
+    ds.ReferringPhysicianName = "Zwicklhuber^Quirina"
+    output = io.BytesIO()
+    ds.save_as(output, enforce_file_format=True)
+    answer = server.store_instances(output.getvalue())
+    assert answer.status_code == 409
+    assert "00080090" in answer.json()[FAILED]["Value"][0]["00000901"]["Value"]
+    assert "Quirina" not in answer.text
