@@ -36,8 +36,6 @@ class _JsBytes(Protocol):
 
     def to_bytes(self) -> bytes: ...
 
-    def destroy(self) -> None: ...
-
 
 class _State:
     """What lives as long as the worker."""
@@ -59,11 +57,7 @@ class _JsSource:
         length = max(0, min(length, self.size - offset))
         if not length:
             return b""
-        chunk = _State.read(self._handle, offset, length)
-        try:
-            return chunk.to_bytes()
-        finally:
-            chunk.destroy()
+        return _State.read(self._handle, offset, length).to_bytes()
 
 
 def _answer(work: Callable[[], Any]) -> str:
