@@ -20,7 +20,7 @@ from dicomveil.pseudonyms import Pseudonyms
 from dicomveil.reading import BIG_ENDIAN, Instance
 from dicomveil.source import Part
 from dicomveil.tables import METHOD_CODES, attribute_type, element_keyword, is_standard_uid
-from dicomveil.values import dummy, pad, shift_date, shift_datetime, swapped
+from dicomveil.values import dummy, pad, shift_date, shift_datetime, swapped, well_formed
 
 __all__ = [
     "IMPLEMENTATION_CLASS_UID",
@@ -57,7 +57,7 @@ def new_uid(uid: str, pseudonyms: Pseudonyms) -> str:
 
 
 def _clean_uids(value: bytes, pseudonyms: Pseudonyms) -> bytes:
-    uids = value.decode("ascii").rstrip("\0 ").split("\\")
+    uids = [uid.strip("\0 ") for uid in value.decode("latin-1").split("\\")]
     return pad("\\".join(new_uid(uid, pseudonyms) if uid else "" for uid in uids).encode(), "UI")
 
 
@@ -215,7 +215,7 @@ def clean_header(
     if not instance.head.text(0x00080016):
         additions[0x00080016] = writer.element(0x00080016, "UI", instance.sop_class.encode())
     uid = instance.head.text(0x00080018)
-    kept = "retain_uids" in profile.options
+    kept = "retain_uids" in profile.options and well_formed("UI", uid.encode("latin-1"))
     sop_instance_uid = missing_uids.get(0x00080018) or (uid if kept else new_uid(uid, pseudonyms))
     meta = _file_meta(instance.sop_class, sop_instance_uid, instance.transfer_syntax)
     return meta, cleaner.data_set(before, additions), cleaner.data_set(after)

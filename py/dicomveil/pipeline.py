@@ -22,6 +22,7 @@ from dicomveil.redacting import (
 )
 from dicomveil.rules import Rules
 from dicomveil.source import Part, PartsSource, Source
+from dicomveil.values import well_formed
 
 __all__ = ["PIXEL_MODES", "Cleaned", "Session", "clean_source"]
 
@@ -60,7 +61,7 @@ class Session:
 
     def new_uid(self, uid: str) -> str:
         """Return the UID that stands in the output for ``uid``, or for what stands in for a missing one."""
-        if "retain_uids" in self.profile.options and uid[:1].isdigit():
+        if "retain_uids" in self.profile.options and well_formed("UI", uid.encode("utf-8")):
             return uid
         return new_uid(uid, self.pseudonyms)
 

@@ -15,11 +15,13 @@ DUMMY_TEXT = b"REMOVED"
 _DUMMY_DATE = b"19000101"
 
 _CS = rb"[A-Z0-9_ /.+-]{0,16}"
+#: Digits between dots (PS3.5 9.1): new names of files are made of kept UIDs, so none may be "..".
+_UI = rb"(?![0-9.]{65})(?:\d+(?:\.\d+)*)?"
 _PATTERNS = {
     "CS": re.compile(_CS + rb"(?:\\" + _CS + rb")*\0?"),
     "IS": re.compile(rb"[ 0-9+-]{0,14}(?:\\[ 0-9+-]{0,14})*\0?"),
     "DS": re.compile(rb"[ 0-9+.eE-]{0,24}(?:\\[ 0-9+.eE-]{0,24})*\0?"),
-    "UI": re.compile(rb"[0-9.]{0,64}(?:\\[0-9.]{0,64})*[ \0]?"),
+    "UI": re.compile(_UI + rb"(?:\\" + _UI + rb")*[ \0]?"),
     "AS": re.compile(rb"(?:\d{3}[DWMY] ?)?"),
     "DA": re.compile(rb"(?:\d{8}(?:\\\d{8})*)? *\0?"),
     "TM": re.compile(rb"(?:[\d:]{2,8}(?:\.\d{1,6})? *(?:\\[\d:]{2,8}(?:\.\d{1,6})? *)*)?\0?"),
