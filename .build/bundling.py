@@ -27,7 +27,7 @@ SITE_PACKAGES = "/lib/python3.14/site-packages/"
 # Of web/, what is for its readers and its type checker.
 _NOT_SERVED = ("README.md", ".d.ts")
 # Of the package, what is for the command line.
-_NOT_IN_BROWSER = ("cli.py", "__main__.py", "py.typed")
+_NOT_IN_BROWSER = ("cli.py", "batch.py", "__main__.py", "py.typed")
 
 
 def store_archive(files: Files) -> bytes:

@@ -26,7 +26,7 @@ _ENCODINGS = (
     *("hz", "koi8", "tis_620", "cp874", "hex_codec", "base64_codec", "raw_unicode_escape"),
     *("unicode_escape", "charmap", "undefined"),
 )
-_NO_PYDICOM = ("cli/", "sr/", "data/", "examples/", "py.typed")
+_NO_PYDICOM = ("cli/", "sr/", "data/", "examples/", "util/codify.py", "py.typed")
 _NO_NUMPY = (
     *(
         "f2py/",
@@ -39,7 +39,7 @@ _NO_NUMPY = (
         "distutils/",
         "_pyinstaller/",
     ),
-    *("conftest.py", "linalg/lapack_lite.", "py.typed"),
+    *("conftest.py", "linalg/lapack_lite.", "py.typed", "_core/cversions.py", "ma/testutils.py", "matlib.py"),
 )
 _NO_NUMPY_KINDS = (".pyi", ".h", ".a", ".pxd", ".c", ".pyx", ".md", ".txt", ".ini", ".pc", ".template")
 # The codecs that decode and encode DICOM's transfer syntaxes, and what they share.

@@ -112,7 +112,7 @@ def test_the_receiver_uses_verification_only(path: Path) -> None:
 
 
 def _module_imports(script: Path) -> list[Path]:
-    """Name the scripts that one loads: import and export statements, import() calls; comments do not count."""
+    """Name the scripts that one loads: import and export statements, import() calls; not comments."""
     text = re.sub(r"/\*.*?\*/|^\s*//.*$", "", script.read_text(), flags=re.DOTALL | re.MULTILINE)
     found = re.findall(r"""(?:\bfrom|\bimport|\bimport\()\s*["'](\.{1,2}/[^"']+)["']""", text)
     return [(script.parent / name).resolve() for name in found]

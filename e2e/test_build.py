@@ -1,0 +1,174 @@
+"""dist/ as a whole: complete, listed, licensed, reproducible, and its Python starts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import bundling
+import environment
+import licensing
+import places
+
+# The codecs of DICOM's transfer syntaxes.
+CODECS = ("jpeg8", "jpegls", "jpeg2k", "htj2k", "jpegxl")
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def test_sha256sums_lists_every_file(dist: Path) -> None:
+    """SHA256SUMS has each file of dist/ but itself, with the hash that it has."""
+    files = _files(dist)
+    listed = dict(line.split("  ")[::-1] for line in files.pop("SHA256SUMS").decode().splitlines())
+    assert listed == {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+
+
+def test_assets_json_describes_every_file(dist: Path) -> None:
+    """The page finds hash and size of everything it loads in assets.json."""
+    files = _files(dist)
+    assets = json.loads(files.pop("assets.json"))
+    del files["SHA256SUMS"]
+    assert assets == {
+        name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} for name, data in files.items()
+    }
+
+
+def test_everything_in_dist_is_accounted_for(dist: Path) -> None:
+    """Each file is web/'s, byte for byte, or is named by NOTICE, or is about the others."""
+    web = bundling.web_files()
+    about = {"NOTICE", "LICENSE", "SHA256SUMS", "assets.json"}
+    for name, data in _files(dist).items():
+        if name in web:
+            assert data == web[name]
+        elif name not in about:
+            assert name.startswith(("licences/", "pyodide/", "python/"))
+    where = " ".join(component.where for component in licensing.COMPONENTS)
+    for archive in (dist / "python").iterdir():
+        assert f"python/{archive.name}" in where
+
+
+def test_pyodide_is_the_pinned_one(dist: Path) -> None:
+    """The files of Pyodide are those of the npm package, unchanged."""
+    for name in bundling.PYODIDE_FILES:
+        installed = places.NODE_MODULES / "pyodide" / name
+        assert (dist / "pyodide" / name).read_bytes() == installed.read_bytes()
+
+
+def test_archives_hold_compiled_modules_only(dist: Path) -> None:
+    """No sources, no samples and no command line are in the archives; pydicom's version is."""
+    names = {path.stem: zipfile.ZipFile(path).namelist() for path in sorted((dist / "python").glob("*.zip"))}
+    assert names.keys() == {"core", "imagecodecs", "numpy", "stdlib"}
+    every = {name for listed in names.values() for name in listed}
+    assert not {name for name in every if name.endswith((".py", ".dcm", ".pyi", ".h"))}
+    assert not {name for name in every if name.startswith(("dicomveil_receiver/", "dicomveil/cli"))}
+    assert not {name for name in every if "/tests/" in name or "/test_files/" in name}
+    assert "dicomveil/browser.pyc" in names["core"]
+    assert "pydicom-3.0.2.dist-info/METADATA" in names["core"]
+
+
+@pytest.mark.timeout(600)
+def test_two_builds_are_byte_identical(dist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build that compiles everything anew, elsewhere, gives the same bytes as dist/."""
+    monkeypatch.setattr(bundling, "COMPILED", tmp_path / "compiled")
+    node, _ = environment.set_up_node()
+    bundling.build(node, tmp_path / "dist")
+    assert len(list((tmp_path / "compiled").iterdir())) == 5
+    first, second = _files(dist), _files(tmp_path / "dist")
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+@pytest.mark.timeout(300)
+def test_a_second_build_needs_no_network(dist: Path, tmp_path: Path) -> None:
+    """Once set up, building works without network, and quickly."""
+    nowhere = "http://127.0.0.1:9"
+    cut_off = {name: nowhere for scheme in ("http", "https", "all") for name in (f"{scheme}_proxy",)}
+    cut_off |= {name.upper(): nowhere for name in cut_off} | {"no_proxy": "", "NO_PROXY": ""}
+    cut_off |= {"PIP_INDEX_URL": nowhere, "PIP_NO_INDEX": "1", "npm_config_offline": "true"}
+    command = [sys.executable, str(places.ROOT / "build.py"), "build", "--output", str(tmp_path / "dist")]
+    subprocess.run(command, env=os.environ | cut_off, check=True, timeout=250)
+    assert _files(tmp_path / "dist").keys() == _files(dist).keys()
+
+
+def _in_pyodide(dist: Path, script: str, folder: Path) -> str:
+    """Run a script of Python with what is in dist/, in Pyodide under Node; return what it prints."""
+    (folder / "script.py").write_text(script)
+    (folder / "run.mjs").write_text("""
+        import { readFileSync } from "node:fs";
+        const [, , dist, script] = process.argv;
+        const { loadPyodide } = await import(`file://${dist}/pyodide/pyodide.mjs`);
+        const platform = { arch: "wasm32", platform: "emscripten_5_0_3" };
+        const info = { abi_version: "2026_0", python: "3.14.0", ...platform };
+        const pyodide = await loadPyodide({
+            indexURL: `${dist}/pyodide/`,
+            stdLibURL: `${dist}/python/stdlib.zip`,
+            lockFileContents: { info, packages: {} },
+        });
+        for (const name of ["core", "numpy", "imagecodecs"]) {
+            const archive = readFileSync(`${dist}/python/${name}.zip`);
+            pyodide.unpackArchive(new Uint8Array(archive), "zip");
+        }
+        pyodide.runPython("import importlib; importlib.invalidate_caches()");
+        try {
+            pyodide.runPython(readFileSync(script, "utf8"));
+        } catch (error) {
+            console.log(error.message);
+            process.exitCode = 1;
+        }
+        """)
+    node, _ = environment.set_up_node()
+    command = [node, folder / "run.mjs", dist, folder / "script.py"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=250)
+    assert done.returncode == 0, done.stdout[-3000:]
+    return done.stdout
+
+
+@pytest.mark.timeout(300)
+def test_every_module_in_the_archives_imports(dist: Path, tmp_path: Path) -> None:
+    """What trimming left of pydicom, numpy and dicomveil is whole: each module can be imported in Pyodide."""
+    script = """
+import importlib, pkgutil
+import dicomveil, numpy, pydicom
+failed = []
+for package in (dicomveil, pydicom, numpy):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + ".", onerror=failed.append):
+        try:
+            importlib.import_module(module.name)
+        except Exception as error:
+            failed.append(f"{module.name}: {error!r}")
+print(failed)
+"""
+    assert _in_pyodide(dist, script, tmp_path).strip() == "[]"
+
+
+@pytest.mark.timeout(300)
+def test_codecs_decode_what_they_encode(dist: Path, tmp_path: Path) -> None:
+    """Each codec of DICOM's transfer syntaxes works in the browser's Python, losslessly, on 16 bits."""
+    script = f"""
+import imagecodecs, numpy
+image = (numpy.arange(64 * 64, dtype="uint16").reshape(64, 64) * 7) % 4096
+lossless = {{"jpeg8": {{"lossless": True, "bitspersample": 12}}, "jpegls": {{}},
+    "jpeg2k": {{"reversible": True, "codecformat": "j2k"}}, "htj2k": {{"reversible": True}},
+    "jpegxl": {{"lossless": True}}}}
+for name in {CODECS!r}:
+    encode, decode = (getattr(imagecodecs, f"{{name}}_{{what}}") for what in ("encode", "decode"))
+    same = numpy.array_equal(decode(encode(image, **lossless[name])), image)
+    print(name, same)
+"""
+    assert _in_pyodide(dist, script, tmp_path).split() == [x for name in CODECS for x in (name, "True")]
+
+
+def test_the_page_starts_without_complaint(ready: object) -> None:
+    """The built page, under the receiver's policy, comes up ready for files and writes no error."""
+    assert ready
