@@ -1,11 +1,10 @@
 // The page: starts the workers, then connects the session to what is seen. No Python, and no bytes of files, here.
 
-import "./pool/assets.js"; // first: its downloads start when it is evaluated
 import { byTestId } from "./dom.js";
 import { codeOf } from "./errors.js";
 import { loadMessages, translate } from "./i18n.js";
 import { Session } from "./model/session.js";
-import { WorkerPool } from "./pool/worker-pool.js";
+import { pool } from "./pool/pool.js";
 import "./review/file-list.js";
 import "./review/header-view.js";
 import { SettingsDialog } from "./settings/settings-dialog.js";
@@ -20,7 +19,6 @@ import "./viewer/image-viewer.js";
 /** @typedef {import("./review/header-view.js").HeaderView} HeaderView */
 /** @typedef {import("./viewer/image-viewer.js").ImageViewer} ImageViewer */
 
-const pool = new WorkerPool();
 const session = new Session(pool);
 connectOpening(session); // before anything else: files may be dropped while Python starts
 

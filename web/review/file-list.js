@@ -144,7 +144,8 @@ export class FileList extends HTMLElement {
       el("span", { className: "series-name", textContent: series.description || t("list.series", series) }),
       el("span", { className: "muted", textContent: t("list.images", { count: group.items.length }) }),
     );
-    const states = Object.entries(counts).filter(([, count]) => count > 0);
+    // One file tells its state itself.
+    const states = group.items.length > 1 ? Object.entries(counts).filter(([, count]) => count > 0) : [];
     const badges = states.map(([status, count]) =>
       el("span", {
         className: "badge",

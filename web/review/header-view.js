@@ -85,7 +85,7 @@ export class HeaderView extends HTMLElement {
   #draw() {
     const words = this.#search.value.trim().toLowerCase();
     const shown = this.#rows.filter((row) => {
-      if (this.#changed.checked && row.action === "K") return false;
+      if (this.#changed.checked && !isChanged(row)) return false;
       return (
         !words ||
         [row.name, row.keyword, tagText(row.tag), row.before, row.after ?? ""].some((text) =>
@@ -100,19 +100,23 @@ export class HeaderView extends HTMLElement {
   }
 }
 
+/** A rule may act and leave a value as it is: a time of day, when dates move by whole days. @param {HeaderRow} row */
+const isChanged = (row) => row.action !== "K" && row.before !== row.after;
+
 /** @param {HeaderRow} row */
 function tableRow(row) {
-  const removed = row.after === null;
-  const unchanged = row.action === "K";
+  const changed = isChanged(row);
   const where = row.path.length
     ? el("span", { className: "muted path", textContent: row.path.join(" › ") })
     : null;
-  const reason = [explain("reason", row.reason), row.option ? explain("option", row.option) : ""]
-    .filter(Boolean)
-    .join(" · ");
+  // That the table says so is in the rule already.
+  const reason = [
+    row.rule ? "" : explain("reason", row.reason),
+    row.option ? explain("option", row.option) : "",
+  ];
   return el(
     "tr",
-    { data: { action: row.action } },
+    { data: { action: row.action, changed } },
     el(
       "th",
       { scope: "row" },
@@ -121,7 +125,7 @@ function tableRow(row) {
       el("span", { className: "muted tag", textContent: `${tagText(row.tag)} ${row.vr}` }),
     ),
     el("td", { className: "value before", textContent: row.before }),
-    el("td", { className: "value after" }, after(row, removed, unchanged)),
+    el("td", { className: "value after" }, after(row, changed)),
     el(
       "td",
       {},
@@ -131,15 +135,15 @@ function tableRow(row) {
         textContent: explain("action", row.action),
       }),
       el("span", { className: "muted rule", textContent: row.rule }),
-      el("span", { className: "muted rule", textContent: reason }),
+      el("span", { className: "muted rule", textContent: reason.filter(Boolean).join(" · ") }),
     ),
   );
 }
 
-/** @param {HeaderRow} row @param {boolean} removed @param {boolean} unchanged */
-function after(row, removed, unchanged) {
-  if (removed) return el("span", { className: "muted", textContent: t("header.removed") });
-  if (unchanged) return el("span", { className: "muted", textContent: t("header.unchanged") });
+/** @param {HeaderRow} row @param {boolean} changed */
+function after(row, changed) {
+  if (row.after === null) return el("span", { className: "muted", textContent: t("header.removed") });
+  if (!changed) return el("span", { className: "muted", textContent: t("header.unchanged") });
   return row.after || el("span", { className: "muted", textContent: t("header.empty") });
 }
 

@@ -48,7 +48,8 @@ function drawActions(session, sharing) {
   const idle = !working && session.items.length > 0;
   const cleanable = session.cleanable.length;
   show("cancel", working);
-  show("add-more", idle);
+  show("add-files", idle);
+  show("add-folder", idle);
   show("start-over", idle);
   show("clean", idle && (state === "review" || cleanable > 0));
   const clean = /** @type {HTMLButtonElement} */ (byTestId("clean"));

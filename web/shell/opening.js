@@ -15,7 +15,8 @@ export function connectOpening(session) {
       if (files.length) session.add(files);
     });
   }
-  byTestId("add-more").addEventListener("click", () => byTestId("open-files").click());
+  byTestId("add-files").addEventListener("click", () => byTestId("open-files").click());
+  byTestId("add-folder").addEventListener("click", () => byTestId("open-folder").click());
   document.addEventListener("keydown", (event) => {
     if (!(event.ctrlKey || event.metaKey) || event.key !== "o" || event.shiftKey || event.altKey) return;
     event.preventDefault();

@@ -26,8 +26,6 @@ export class Sharing extends EventTarget {
   #abort = new AbortController();
   #session;
   #pool;
-  /** Given by the server on loopback, so that one click sends. @type {Promise<Destination|null>} */
-  #configured = ownDestination();
 
   /** @param {Session} session @param {WorkerPool} pool */
   constructor(session, pool) {
@@ -96,7 +94,7 @@ export class Sharing extends EventTarget {
 
   /** Send, or first ask where to. */
   async upload() {
-    const configured = await this.#configured;
+    const configured = await ownDestination();
     if (configured) return this.#send(configured);
     byTestId("upload-error").textContent = "";
     this.#dialog.showModal();
@@ -140,7 +138,7 @@ export class Sharing extends EventTarget {
   }
 }
 
-/** @returns {Promise<Destination|null>} */
+/** Where the server of this page says to send, so that one click does; else null. @returns {Promise<Destination|null>} */
 async function ownDestination() {
   try {
     const response = await fetch("settings.json", { cache: "no-store" });
