@@ -1,4 +1,4 @@
-"""Real files of many makers, good and broken: each ends clean or refused with a code; most images come out."""
+"""Real files of many makers, good and broken: each ends clean or refused with a code; most images leave."""
 
 from __future__ import annotations
 
