@@ -20,6 +20,7 @@ from typing import Any
 
 from pydicom._dicom_dict import DicomDictionary
 from pydicom.datadict import tag_for_keyword
+from pydicom.sr._snomed_dict import mapping as snomed
 
 GENERATOR = "py/generate_tables.py"
 DATA = Path(__file__).parent / "dicomveil" / "data"
@@ -110,6 +111,10 @@ def generate(tables: Path) -> dict[str, bytes]:
         "elements.json": _elements(additions),
         "uids.json": _uids(),
         "iod_types.txt": _iod_types(types, rules, additions),
+        "concepts.json": _concepts(json.loads((tables / "ps315_e3_4_1_sr_codes.json").read_text("utf-8"))),
+        "safe_private.json": _safe_private(
+            json.loads((tables / "ps315_safe_private.json").read_text("utf-8"))
+        ),
     }
 
 
@@ -153,6 +158,38 @@ def _rules(table: dict[str, Any], methods: dict[str, Any]) -> bytes:
         private=facts(private),
         method_codes=codes,
     ).replace(b'"private": [\n', b'"private": [')
+
+
+def _concepts(table: dict[str, Any]) -> bytes:
+    """Table E.3.4-1: concept names of content items, with the older codes of SNOMED (SRT, SNM3, 99SDM)."""
+    older: dict[str, list[str]] = {}
+    for srt, sct in snomed["SRT"].items():
+        older.setdefault(sct, []).append(srt)
+    concepts = {}
+    for row in sorted(table["rows"], key=lambda row: (row["scheme"], row["code_value"])):
+        names = [(row["scheme"].split(" ")[0], row["code_value"])]
+        if row["scheme"] == "SCT":
+            names += [
+                (scheme, value)
+                for value in sorted(older.get(row["code_value"], []))
+                for scheme in ("SRT", "SNM3", "99SDM")
+            ]
+        for scheme, value in names:
+            concepts[f"{scheme} {value}"] = [row["basic"], row["options"]]
+    return _json("PS3.15 Table E.3.4-1", table["edition"], concepts=concepts)
+
+
+def _safe_private(table: dict[str, Any]) -> bytes:
+    """Table E.3.10-1: private creator -> group and element (block number left out) -> VR.
+
+    Rows without a VR are left out, and so are OB and OW: what is in these nobody can say (PS3.15 E.3.10).
+    """
+    creators: dict[str, dict[str, str]] = {}
+    for row in table["rows"]:
+        if row["vr"] and not row["vr"].startswith(("OB", "OW")):
+            creators.setdefault(row["private_creator"], {})[row["group"] + row["element_low"]] = row["vr"]
+    rows = {creator: dict(sorted(elements.items())) for creator, elements in sorted(creators.items())}
+    return _json("PS3.15 Table E.3.10-1", table["edition"].split(" ")[0], creators=rows)
 
 
 def _elements(additions: dict[str, Any]) -> bytes:

@@ -19,7 +19,7 @@ from dicomveil.cleaning import Subject, cleaner_for
 from dicomveil.errors import DicomveilError, Refused
 from dicomveil.pipeline import Session, clean_source, pixel_state
 from dicomveil.planning import plan
-from dicomveil.profile import AVAILABLE, OPTIONS, Profile
+from dicomveil.profile import OPTIONS, Profile
 from dicomveil.pseudonyms import Key, Pseudonyms
 from dicomveil.reading import Instance, read_instance
 from dicomveil.redacting import Redaction
@@ -79,7 +79,7 @@ def boot() -> str:
             "table_edition": TABLE_EDITION,
             "pydicom": pydicom.__version__,
             "python": platform.python_version(),
-            "options": [option for option in OPTIONS if option in AVAILABLE],
+            "options": list(OPTIONS),
             "default_profile": json.loads(Profile.default().to_json()),
         }
     )

@@ -11,6 +11,8 @@ import struct
 from dataclasses import dataclass
 
 from dicomveil import __version__
+from dicomveil.charset import declared_encodings, decode_text
+from dicomveil.descriptors import clean_description
 from dicomveil.dummies import dummy_items
 from dicomveil.encoding import LONG_VRS, UNDEFINED, DataSet
 from dicomveil.errors import Refused
@@ -18,9 +20,10 @@ from dicomveil.planning import Plan, Step
 from dicomveil.profile import Profile
 from dicomveil.pseudonyms import Pseudonyms
 from dicomveil.reading import BIG_ENDIAN, Instance
+from dicomveil.rules import TEXT_VRS
 from dicomveil.source import Part
 from dicomveil.tables import METHOD_CODES, attribute_type, element_keyword, is_standard_uid
-from dicomveil.values import dummy, pad, shift_date, shift_datetime, swapped, well_formed
+from dicomveil.values import dummy, fitted, pad, shift_date, shift_datetime, swapped, well_formed
 
 __all__ = [
     "IMPLEMENTATION_CLASS_UID",
@@ -113,6 +116,7 @@ class Cleaner:
         self.pseudonyms = pseudonyms
         self.subject = subject
         self.top = top
+        self.encodings = declared_encodings(top)
 
     def data_set(self, steps: list[Step], additions: dict[int, bytes] | None = None) -> bytes:
         """Encode the steps in tag order, with ``additions`` (tag -> encoded element) in their places."""
@@ -152,12 +156,23 @@ class Cleaner:
             return value
         if action in "ZD":
             return self.stand_in(step.element.tag, step.vr, value, action)
-        return self.cleaned(step.vr, value)
+        return self.cleaned(step, value)
 
-    def cleaned(self, vr: str, value: bytes) -> bytes:
-        """Return a UID replaced, or a date moved; times and offsets stay, since the shift is whole days."""
+    def cleaned(self, step: Step, value: bytes) -> bytes:
+        """Return a UID replaced, a date moved, a text without what is not in the vocabulary.
+
+        Times and timezone offsets stay as they are, since dates move by whole days.
+        """
+        vr = step.vr
         if vr == "UI":
             return _clean_uids(value, self.pseudonyms)
+        if vr in TEXT_VRS and step.element.tag != 0x00080201:
+            text = decode_text(value, declared_encodings(step.data_set, self.encodings))
+            return fitted(vr, clean_description(text))
+        if vr == "AE":
+            return self.pseudonyms.ae_title(value.decode("latin-1").strip(" \0")).encode()
+        if vr == "AS":
+            return b"090Y"
         moved: bytes | None = value
         if vr == "DA":
             moved = shift_date(value, self.subject.shift_days)
@@ -224,7 +239,9 @@ def clean_header(
 def _additions(instance: Instance, plan: Plan, profile: Profile, writer: _Writer) -> dict[int, bytes]:
     """Encode the markers of PS3.15 E.1.1 and E.3, and what PS3.3 asks after pixels were changed."""
     codes = [METHOD_CODES["basic"]]
-    ran = profile.options if plan.claim.clean else profile.options - {"clean_pixel_data"}
+    # Codes only for what ran: nothing here changes recognizable features, whatever the profile asks for.
+    ran = profile.options - {"clean_recognizable_visual_features"}
+    ran = ran if plan.claim.clean else ran - {"clean_pixel_data"}
     codes += sorted(METHOD_CODES[option] for option in ran)
     temporal = b"REMOVED"
     if "retain_longitudinal_full_dates" in profile.options:

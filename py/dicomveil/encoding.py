@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 from dicomveil.errors import Refused
 from dicomveil.tables import element_vrs
 
-__all__ = ["LONG_VRS", "PIXEL_DATA", "UNDEFINED", "DataSet", "Element", "NeedMoreError", "Parser", "vr_at"]
+__all__ = [
+    "LONG_VRS",
+    "PIXEL_DATA",
+    "UNDEFINED",
+    "DataSet",
+    "Element",
+    "NeedMoreError",
+    "Parser",
+    "parse_items",
+    "vr_at",
+]
 
 PIXEL_DATA = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 UNDEFINED = 0xFFFFFFFF
@@ -100,6 +110,13 @@ class DataSet:
 def vr_at(buffer: bytes, at: int) -> bool:
     """Tell whether two upper-case letters, and so perhaps a VR, stand at ``at``."""
     return len(buffer) >= at + 2 and 65 <= buffer[at] <= 90 and 65 <= buffer[at + 1] <= 90
+
+
+def parse_items(data_set: DataSet, element: Element) -> list[DataSet]:
+    """Parse the items of a sequence of defined length that was passed over: a private one, or in ``UN``."""
+    parser = Parser(data_set.buffer, little=data_set.little, complete=True)
+    explicit = data_set.explicit and element.vr == "SQ"
+    return parser.items(element.value, element.end, explicit=explicit, depth=1)[0]
 
 
 class Parser:

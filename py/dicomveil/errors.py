@@ -66,6 +66,10 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Draw it again, inside the image and its frames.",
         ),
         "pixels-undecodable": ("The pixels cannot be decoded.", "Export it from the archive again."),
+        "pixels-not-loaded": (
+            "What decodes pixels is not loaded.",
+            "Install dicomveil[pixels]; the page loads it by itself.",
+        ),
         # verifying
         "identifier-remains": (
             "Verification found an identifier of the patient in the cleaned file.",
@@ -161,10 +165,6 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "option-unknown": ("An option is not one of PS3.15.", "Use an option's name as the manual lists it."),
         "option-conflict": ("Two options exclude each other.", "Give one of them."),
-        "option-not-available": (
-            "This option of PS3.15 is not available in this version.",
-            "Leave it out; what it would keep is removed.",
-        ),
         "profile-invalid": ("The profile is not valid.", "Check it against the description in the manual."),
         "key-invalid": (
             "The key or passphrase is not valid.",

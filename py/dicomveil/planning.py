@@ -15,15 +15,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from dicomveil.encoding import PIXEL_DATA, DataSet, Element
+from dicomveil.charset import declared_encodings, decode_text
+from dicomveil.content import content_rule
+from dicomveil.descriptors import clean_description
+from dicomveil.encoding import PIXEL_DATA, DataSet, Element, parse_items
 from dicomveil.errors import Refused
+from dicomveil.private import PrivateBlocks
 from dicomveil.reading import Instance
-from dicomveil.rules import DATE_VRS, STANDARD_SCHEMES, Decision, Rules
+from dicomveil.rules import DATE_VRS, STANDARD_SCHEMES, TEXT_VRS, Decision, Rules
 from dicomveil.tables import element_vrs, known_sop_class
 from dicomveil.values import shift_date, shift_datetime, well_formed, well_formed_timezone
 
 __all__ = ["PixelClaim", "Plan", "Step", "plan", "walk"]
 
+_SAFE_CREATOR = Decision("K", "C", "private", "retain_safe_private")
+_UNSAFE_VRS = frozenset({"AE", "AS", "PN", "TM", "UR"})
+#: PS3.15 E.3.6 asks for care with great ages: HIPAA's safe harbour puts all from 90 in one class.
+_OLD = 90
 _DUPLICATE = Decision("X", "", "duplicate")
 _LOCAL_CODE = Decision("D", "", "local-code")
 _STALE = Decision("X", "", "stale-after-redaction")
@@ -90,7 +98,7 @@ def plan(
         raise Refused("no-sop-class", 0x00080016)
     if not known_sop_class(sop_class):
         raise Refused("private-sop-class", 0x00080016)
-    planner = _Planner(rules, sop_class, claim, remove)
+    planner = _Planner(rules, sop_class, claim, remove, declared_encodings(instance.head))
     steps = planner.data_set(instance.head, ())
     if instance.tail.elements:
         steps = _last_of_each([*steps, *planner.data_set(instance.tail, ())])
@@ -119,11 +127,18 @@ def _last_of_each(steps: list[Step]) -> list[Step]:
 
 class _Planner:
     def __init__(
-        self, rules: Rules, sop_class: str, claim: PixelClaim, remove: frozenset[tuple[int, ...]]
+        self,
+        rules: Rules,
+        sop_class: str,
+        claim: PixelClaim,
+        remove: frozenset[tuple[int, ...]],
+        encodings: tuple[str, ...],
     ) -> None:
         self.rules = rules
         self.sop_class = sop_class
         self.remove = remove
+        self.safe_private = "retain_safe_private" in rules.profile.options
+        self.encodings = encodings
         self.counts: dict[str, int] = {}
         self.root_overrides: dict[int, Decision] = {}
         if claim.redacted:
@@ -135,24 +150,76 @@ class _Planner:
         steps = []
         counts = self.counts
         last, ordered = -1, True
-        local_code = self._is_local_code(data_set) if path else False
+        overrides = self.item_overrides(data_set) if path else self.root_overrides
+        private = PrivateBlocks(data_set, self.rules.profile.safe_private) if self.safe_private else None
         for element in data_set.elements:
-            step = self.element(data_set, element, (*path, element.tag))
-            if local_code and element.tag == _CODE_MEANING:
-                step = step._replace(decision=_LOCAL_CODE)
+            here = (*path, element.tag)
+            if private is not None and element.tag >> 16 & 1:
+                step = self.private_element(data_set, element, here, private)
+            else:
+                step = self.element(data_set, element, here, overrides.get(element.tag))
             ordered = ordered and element.tag > last
             last = element.tag
             action = step.decision.action
             counts[action] = counts.get(action, 0) + 1
             steps.append(step)
+        if private is not None and private.kept:
+            steps = [
+                step._replace(decision=_SAFE_CREATOR) if step.element.tag in private.kept else step
+                for step in steps
+            ]
         return steps if ordered else _last_of_each(steps)
 
-    def element(self, data_set: DataSet, element: Element, path: tuple[int, ...]) -> Step:
-        tag = element.tag
+    def item_overrides(self, item: DataSet) -> dict[int, Decision]:
+        """Return the decisions that an item's own content makes: local codes, and content items' values."""
+        if self._is_local_code(item):
+            return {_CODE_MEANING: _LOCAL_CODE}
+        rule = content_rule(item, self.rules.profile.options)
+        if rule is None or rule.tag is None or rule.action == "X":
+            return {}
+        return {rule.tag: Decision(rule.action, rule.code, "concept", rule.option)}
+
+    def items(self, element: Element, path: tuple[int, ...]) -> tuple[list[Step], ...]:
+        """Plan the items that stay: a content item whose concept is removed goes whole (PS3.15 E.3.4)."""
+        planned = []
+        for item in element.items or ():
+            rule = content_rule(item, self.rules.profile.options)
+            if rule is not None and rule.action == "X":
+                self.counts["X"] = self.counts.get("X", 0) + 1
+            else:
+                planned.append(self.data_set(item, path))
+        return tuple(planned)
+
+    def private_element(
+        self, data_set: DataSet, element: Element, path: tuple[int, ...], blocks: PrivateBlocks
+    ) -> Step:
+        """Keep a private element that is known to be safe; its items are under the same rules."""
+        vr = blocks.safe_vr(element.tag, element.vr)
         decision = self.rules.decide(self.sop_class, path)
-        if not path[:-1] and tag in self.root_overrides:
-            decision = self.root_overrides[tag]
-        elif path in self.remove:
+        if vr is None:
+            return Step(data_set, element, element.vr, decision._replace(action="X"), None)
+        if vr == "SQ":
+            if element.items is None:
+                element.items = parse_items(data_set, element)
+            blocks.keep_creator_of(element.tag)
+            return Step(data_set, element, vr, decision._replace(action="C"), self.items(element, path))
+        if element.items is not None or not well_formed(vr, data_set.value(element)) or vr in _UNSAFE_VRS:
+            return Step(data_set, element, element.vr, decision._replace(action="X"), None)
+        action = "K"
+        if vr in {"DA", "DT"} and "retain_longitudinal_full_dates" not in self.rules.profile.options:
+            return Step(data_set, element, element.vr, decision._replace(action="X"), None)
+        if vr == "UI" and "retain_uids" not in self.rules.profile.options:
+            action = "U"
+        blocks.keep_creator_of(element.tag)
+        return Step(data_set, element, vr, decision._replace(action=action), None)
+
+    def element(
+        self, data_set: DataSet, element: Element, path: tuple[int, ...], override: Decision | None
+    ) -> Step:
+        """Decide about one element of the standard; ``override`` is what its surroundings ask for."""
+        tag = element.tag
+        decision = override or self.rules.decide(self.sop_class, path)
+        if path in self.remove:
             decision = _HIT
         elif tag in PIXEL_DATA:
             decision = _MISPLACED_PIXELS  # in an item, or a second time: nothing there was looked at
@@ -162,8 +229,7 @@ class _Planner:
         vr = _vr_to_write(tag, vr)
         if element.items is not None or vr == "SQ":
             if decision.action in "KCU" and vr == "SQ" and element.items is not None:
-                items = tuple(self.data_set(item, path) for item in element.items)
-                return Step(data_set, element, vr, decision, items)
+                return Step(data_set, element, vr, decision, self.items(element, path))
             if decision.action in "KCU":
                 decision = Decision("X", decision.code, "vr-mismatch")
             return Step(data_set, element, vr, decision, None)
@@ -176,8 +242,15 @@ class _Planner:
     ) -> Decision:
         """Let a value stay or be changed only if it has the form that its VR says."""
         value = data_set.value(element)
-        if decision.action == "C" and not _is_shiftable(path[-1], vr, value):
+        if decision.action == "C" and vr in TEXT_VRS and path[-1] != _TIMEZONE_OFFSET:
+            text = decode_text(value, declared_encodings(data_set, self.encodings))
+            if not clean_description(text):
+                return self.rules.fall_back(self.sop_class, path, "nothing-kept")
+            return decision
+        if decision.action == "C" and vr != "AE" and not _is_shiftable(path[-1], vr, value):
             return self.rules.fall_back(self.sop_class, path, "not-a-date")
+        if vr == "AS" and value[3:4] == b"Y" and value[:3].isdigit() and int(value[:3]) >= _OLD:
+            return decision._replace(action="C", reason="age-of-90-or-more")
         fits = well_formed(vr, value) and (vr == element.vr or _is_plausible(vr, value))
         if not fits:
             return self.rules.fall_back(self.sop_class, path, "invalid-value")

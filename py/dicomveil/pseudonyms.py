@@ -103,6 +103,10 @@ class Pseudonyms:
         """Return ``S`` and 12 letters and digits (SH)."""
         return "S" + self._label("study-id", value, 12)
 
+    def ae_title(self, value: str) -> str:
+        """Return ``AE`` and 10 letters and digits (AE)."""
+        return "AE" + self._label("ae-title", value, 10)
+
     def identifier(self, keyword: str, value: str) -> str:
         """Return ``X`` and 12 letters and digits for another identifier that has to stay distinct."""
         return "X" + self._label(f"identifier/{keyword}", value, 12)

@@ -109,6 +109,13 @@ class _Rule(NamedTuple):
     option: str | None = None
 
 
+def _is_cleanable(option: str, tag: int, vr: str) -> bool:
+    """Tell whether there is a way to clean (C) an attribute of this VR under an option."""
+    if option == "retain_longitudinal_modified_dates":
+        return vr in DATE_VRS or tag == _TIMEZONE_OFFSET
+    return vr == "SQ" or vr in TEXT_VRS or (vr == "AE" and option == "retain_device_identity")
+
+
 def _is_required(attribute_type: str | None) -> bool:
     return attribute_type in {"1", "1C"}
 
@@ -187,9 +194,9 @@ class Rules:
         if kept:
             return _Rule("K", row.basic, reason, kept[0][1])
         for code, option in active:
-            date = option == "retain_longitudinal_modified_dates"
-            if date and (row.vr[0] in DATE_VRS or tag == _TIMEZONE_OFFSET):
+            if row.vr and _is_cleanable(option, tag, row.vr[0]):
                 return _Rule(code, row.basic, reason, option)
+        # What an option cannot clean (overlays, curves: PS3.15 E.3.3) has no part that is known to be clean.
         return _Rule(row.basic, row.basic, reason)
 
     def _vr_rule(self, tag: int, vr: str) -> _Rule:
@@ -207,6 +214,8 @@ class Rules:
         if vr in TEXT_VRS:
             if tag in SAFE_TEXT:
                 return _Rule("K", "X/Z/D", "safe-text")
+            if "clean_descriptors" in options:
+                return _Rule("C", "X/Z/D", "free-text", "clean_descriptors")
             return _Rule("X/Z/D", "X/Z/D", "free-text")
         if vr in _BULK_VRS:
             return _Rule("K/X", "X", "bulk")

@@ -27,6 +27,7 @@ __all__ = [
     "TABLE_EDITION",
     "Row",
     "attribute_type",
+    "concept_codes",
     "element_keyword",
     "element_name",
     "element_vrs",
@@ -36,6 +37,7 @@ __all__ = [
     "mandatory_type",
     "row_for",
     "rows",
+    "safe_private",
     "uid_name",
 ]
 
@@ -224,6 +226,25 @@ def mandatory_type(sop_class_uid: str, path: tuple[int, ...]) -> str | None:
 def iod_name(sop_class_uid: str) -> str | None:
     """Return the name of the IOD whose Types are known, such as "ct-image"."""
     return _iods().of_sop_class.get(sop_class_uid)
+
+
+@cache
+def _concepts() -> dict[str, list[Any]]:
+    concepts: dict[str, list[Any]] = json.loads(_data("concepts.json"))["concepts"]
+    return concepts
+
+
+def concept_codes(scheme: str, value: str) -> tuple[str, Mapping[str, str]] | None:
+    """Return the basic code and those of the options for a content item's concept name (Table E.3.4-1)."""
+    found = _concepts().get(f"{scheme} {value}")
+    return None if found is None else (found[0], found[1])
+
+
+@cache
+def safe_private() -> Mapping[str, Mapping[str, str]]:
+    """Return Table E.3.10-1: private creator -> "ggggee" (element without its block) -> VR."""
+    creators: dict[str, dict[str, str]] = json.loads(_data("safe_private.json"))["creators"]
+    return creators
 
 
 @cache

@@ -9,7 +9,7 @@ import re
 import struct
 from datetime import date, timedelta
 
-__all__ = ["DUMMY_TEXT", "dummy", "pad", "shift_date", "shift_datetime", "well_formed"]
+__all__ = ["DUMMY_TEXT", "dummy", "fitted", "pad", "shift_date", "shift_datetime", "well_formed"]
 
 DUMMY_TEXT = b"REMOVED"
 _DUMMY_DATE = b"19000101"
@@ -76,6 +76,17 @@ def well_formed(vr: str, value: bytes) -> bool:
 def well_formed_timezone(value: bytes) -> bool:
     """Tell whether a value is a Timezone Offset From UTC, ``&ZZXX`` (PS3.3 C.12.1.1.8)."""
     return not value or _TIMEZONE.fullmatch(value) is not None
+
+
+_MAX_LENGTHS = {"LO": 64, "SH": 16, "ST": 1024, "LT": 10240}  # characters, PS3.5 6.2
+
+
+def fitted(vr: str, text: str) -> bytes:
+    """Encode an ASCII text that fits its VR: cut between words at the VR's greatest length."""
+    limit = _MAX_LENGTHS.get(vr)
+    if limit is not None and len(text) > limit:
+        text = text[: limit + 1].rpartition(" ")[0] or text[:limit]
+    return text.encode("ascii")
 
 
 def _shifted(days: int, year: bytes, month: bytes, day: bytes) -> bytes | None:

@@ -1,0 +1,46 @@
+"""Safe private attributes: which private elements may stay (Retain Safe Private, PS3.15 E.3.10).
+
+Known to be safe are those of Table E.3.10-1 and of a site's own list in the profile, never with OB or another
+VR that hides its content. A creator stays only with an element of its block. Sequences are walked item by
+item: what is in them has to be listed too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dicomveil.encoding import DataSet
+from dicomveil.tables import safe_private
+
+__all__ = ["PrivateBlocks"]
+
+_HIDING_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+
+
+class PrivateBlocks:
+    """The private blocks of one data set: which creator reserved which elements (PS3.5 7.8.1)."""
+
+    def __init__(self, data_set: DataSet, own: Mapping[str, Mapping[str, str]]) -> None:
+        self._creators: dict[int, str] = {}
+        self._own = own
+        for element in data_set.elements:
+            if element.tag >> 16 & 1 and 0x10 <= element.tag & 0xFFFF <= 0xFF:
+                creator = data_set.value(element).decode("latin-1").strip(" \0")
+                self._creators[element.tag & 0xFFFF0000 | (element.tag & 0xFF) << 8] = creator
+        self.kept: set[int] = set()
+
+    def safe_vr(self, tag: int, vr: str) -> str | None:
+        """Return the VR of a safe element, its own or, if unknown, the list's; ``None`` if it is not safe."""
+        creator = self._creators.get(tag & 0xFFFFFF00)
+        if creator is None or tag & 0xFFFF < 0x1000:
+            return None
+        key = f"{tag >> 16:04X}{tag & 0xFF:02X}"
+        listed = safe_private().get(creator, {}).get(key) or self._own.get(creator, {}).get(key)
+        if listed is None:
+            return None
+        actual = listed if vr == "UN" else vr
+        return None if actual in _HIDING_VRS else actual
+
+    def keep_creator_of(self, tag: int) -> None:
+        """Note that an element stays, and its block's creator with it."""
+        self.kept.add(tag & 0xFFFF0000 | tag >> 8 & 0xFF)
