@@ -21,7 +21,7 @@ def _encodings(declared: str) -> tuple[str, ...]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return tuple(convert_encodings(declared.split("\\")))
-    except LookupError:
+    except (LookupError, ValueError):  # a NUL in the name of a codec is a ValueError
         return ("iso8859",)
 
 
@@ -38,5 +38,5 @@ def decode_text(value: bytes, encodings: tuple[str, ...]) -> str:
         warnings.simplefilter("ignore")
         try:
             return decode_bytes(value, list(encodings), _DELIMITERS)
-        except (LookupError, UnicodeError):
+        except (LookupError, ValueError):
             return value.decode("latin-1")
