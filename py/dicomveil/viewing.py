@@ -47,7 +47,7 @@ def _encodings(data_set: DataSet) -> list[str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return convert_encodings(values)
-    except LookupError:
+    except (LookupError, ValueError):
         return ["iso8859"]
 
 
@@ -58,7 +58,7 @@ def _shown(vr: str, value: bytes, encodings: list[str], *, little: bool) -> str:
             warnings.simplefilter("ignore")
             try:
                 text = decode_bytes(value[: 4 * _MAX_TEXT], encodings, {0x5C})
-            except (LookupError, UnicodeError):
+            except (LookupError, ValueError):
                 text = value[:_MAX_TEXT].decode("latin-1")
         return text.strip(" \0")[:_MAX_TEXT]
     if vr in _TEXT_VRS:
