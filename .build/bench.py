@@ -1,0 +1,293 @@
+"""Measures what DESIGN.md has budgets for, on synthetic instances, and prints each beside its budget.
+
+Runs in .venv: `python build.py bench`. Times depend on the machine and on what else it does: compare the
+ratios to a floor, which is measured in the same run, before comparing seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+import browsers
+import serving
+import synthetic
+from places import DIST, BuildError
+
+MB = 1 << 20
+PATIENCE = 300_000  # ms
+BOOTS = 5
+
+# Notes, in the page, when each state began; runs before the page's own scripts.
+WATCH = """
+window.began = {};
+const note = () => {
+  const status = document.querySelector('[data-testid="status"]');
+  if (status) window.began[status.dataset.state] ??= performance.now();
+};
+new MutationObserver(note).observe(document, {subtree: true, childList: true, attributes: true});
+"""
+
+# Notes when a file input changed and when a button was clicked.
+NOTE_EVENTS = """
+() => {
+  window.happened = {};
+  for (const kind of ["change", "click"]) {
+    document.addEventListener(kind, () => { window.happened[kind] = performance.now(); }, true);
+  }
+}
+"""
+
+# The least that any page must do to these files: read each header, hand back parts; and to read them whole.
+FLOOR = """
+async () => {
+  const files = [...document.querySelector('[data-testid="open-folder"]').files];
+  const heads = async () => {
+    for (const file of files) {
+      const head = await file.slice(0, 65536).arrayBuffer();
+      new Blob([head, file.slice(65536)]);
+    }
+  };
+  const whole = async () => { for (const file of files) await file.arrayBuffer(); };
+  const timed = async (work) => { const t = performance.now(); await work(); return performance.now() - t; };
+  return {heads: await timed(heads), whole: await timed(whole)};
+}
+"""
+
+
+class Row(NamedTuple):
+    """A line of the table. `budget` is text, or empty where there is none."""
+
+    what: str
+    measured: str
+    budget: str = ""
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """Serve dist/; yield its address."""
+    with tempfile.TemporaryDirectory() as storage:
+        command = serving.receive_command(DIST, Path(storage), 0)
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as process:
+            try:
+                lines = process.stdout or ()
+                yield next(line.strip() for line in lines if line.startswith("http"))
+            finally:
+                process.terminate()
+
+
+def state(page: Page, name: str) -> float:
+    """Wait for a state of the page; return when it began, in ms after navigation."""
+    page.locator(f'[data-testid="status"][data-state="{name}"]').wait_for(state="attached", timeout=PATIENCE)
+    began: float = page.evaluate("name => window.began[name]", name)
+    return began
+
+
+def open_page(context: BrowserContext, url: str) -> Page:
+    """Open a watched page."""
+    page = context.new_page()
+    page.add_init_script(WATCH)
+    page.goto(url)
+    return page
+
+
+def boot(browser: Browser, url: str) -> list[Row]:
+    """Measure the time from navigation until the page is ready for files."""
+    cold: list[float] = []
+    warm: list[float] = []
+    for _ in range(BOOTS):
+        context = browser.new_context()
+        for times in (cold, warm):
+            page = open_page(context, url)
+            times.append(state(page, "empty"))
+            page.wait_for_timeout(500)  # the second worker, and the browser's cache
+            page.close()
+        context.close()
+    return [
+        Row("page ready, cold profile", f"{statistics.median(cold) / 1000:.2f} s", "1.5 s"),
+        Row(
+            "page ready, warm",
+            f"{statistics.median(warm) / 1000:.2f} s",
+            "0.9 s; first version 1.2 s",
+        ),
+    ]
+
+
+def renderer_memory() -> int:
+    """Return the resident memory of all renderer processes below this one, in bytes (Linux; 0 elsewhere)."""
+    total = 0
+    parents: dict[int, int] = {}
+    resident: dict[int, int] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (entry / "stat").read_text().rpartition(") ")[2].split()
+            command = (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        parents[int(entry.name)] = int(fields[1])
+        if b"--type=renderer" in command:
+            resident[int(entry.name)] = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
+    for pid, size in resident.items():
+        above = pid
+        while above in parents and above != os.getpid():
+            above = parents[above]
+        total += size if above == os.getpid() else 0
+    return total
+
+
+def clean_folder(browser: Browser, url: str, folder: Path) -> dict[str, Any]:
+    """Open a folder and clean it; return times in ms, memory in bytes, and how many came out clean."""
+    context = browser.new_context()
+    page = open_page(context, url)
+    state(page, "empty")
+    page.wait_for_timeout(1500)  # until every worker has started
+    before = renderer_memory()
+    page.evaluate(NOTE_EVENTS)
+    page.get_by_test_id("open-folder").set_input_files(folder)
+    opened = state(page, "review") - page.evaluate("() => window.happened.change")
+    page.get_by_test_id("clean").click()
+    cleaned = state(page, "done") - page.evaluate("() => window.happened.click")
+    after = renderer_memory()
+    clean = page.locator('[data-testid="files"] [data-status="clean"]').count()
+    done = page.get_by_test_id("status").get_attribute("data-done")
+    fresh = open_page(context, url)
+    state(fresh, "empty")
+    # The floor is taken in another page, whose own handling of the choice is stopped.
+    fresh.evaluate("() => document.addEventListener('change', (e) => e.stopImmediatePropagation(), true)")
+    fresh.get_by_test_id("open-folder").set_input_files(folder)
+    floor: dict[str, float] = fresh.evaluate(FLOOR)
+    context.close()
+    return {
+        "opened": opened,
+        "cleaned": cleaned,
+        "growth": after - before,
+        "clean": clean,
+        "done": done,
+        **floor,
+    }
+
+
+def slices(browser: Browser, url: str, folder: Path, count: int) -> list[Row]:
+    """Measure a CT study of half-megabyte slices."""
+    found = clean_folder(browser, url, folder)
+    whole = found["opened"] + found["cleaned"]
+    return [
+        Row(
+            f"{count} CT slices opened to cleaned",
+            f"{whole / 1000:.2f} s ({found['opened'] / 1000:.2f} + {found['cleaned'] / 1000:.2f})",
+            "5 s",
+        ),
+        Row("  a file", f"{whole / count:.2f} ms", "3.5 ms, header cleaning and verification, a worker"),
+        Row("  / reading each header and handing back parts", f"{whole / found['heads']:.1f} x"),
+        Row("  / reading every byte", f"{whole / found['whole']:.1f} x"),
+        Row("  growth of the page's process", f"{found['growth'] / MB:.0f} MB", "200 MB"),
+        Row("  finished", f"{found['done']} of {count}", f"{count}"),
+    ]
+
+
+def growth_with_size(browser: Browser, url: str, folder: Path) -> list[Row]:
+    """Measure a small and a huge multi-frame: pixels that nobody redacts are never read."""
+    found = {}
+    for name, frames in (("small", 4), ("huge", 4096)):
+        place = folder / name
+        place.mkdir()
+        synthetic.write_multiframe(place / "image", frames)
+        found[name] = clean_folder(browser, url, place)
+        shutil.rmtree(place)
+    ratio = found["huge"]["cleaned"] / found["small"]["cleaned"]
+    growth = (found["huge"]["growth"] - found["small"]["growth"]) / MB
+    return [
+        Row("2 GB multi-frame / 2 MB one, time to clean", f"{ratio:.2f} x", "1.2 x"),
+        Row("  the same, growth of memory", f"{growth:.0f} MB", "32 MB"),
+    ]
+
+
+def cpython(folder: Path) -> list[Row]:
+    """Measure the core on CPython, in one process: header, verification, no writing."""
+    from dicomveil.pipeline import Session, clean_source
+    from dicomveil.profile import Profile
+    from dicomveil.pseudonyms import Key, Pseudonyms
+    from dicomveil.source import FileSource
+
+    session = Session(Profile.default(), Pseudonyms(Key.random()))
+    paths = sorted(folder.iterdir())
+    started = time.perf_counter()
+    for path in paths:
+        with FileSource(path) as source:
+            source.read(0, 65536)
+    floor = time.perf_counter() - started
+    started = time.perf_counter()
+    for path in paths:
+        with FileSource(path) as source:
+            clean_source(source, session)
+    spent = time.perf_counter() - started
+    return [
+        Row("CPython, a CT slice", f"{spent / len(paths) * 1000:.2f} ms", "1.5 ms"),
+        Row("  / reading its header", f"{spent / floor:.0f} x"),
+    ]
+
+
+def download() -> list[Row]:
+    """Measure what a first visit loads, as gzip packs it."""
+    late = ("python/numpy.zip", "python/imagecodecs.zip")
+    about = ("licences", "NOTICE", "LICENSE", "SHA256SUMS")
+    sizes = {
+        path.relative_to(DIST).as_posix(): len(gzip.compress(path.read_bytes(), 9))
+        for path in DIST.rglob("*")
+        if path.is_file() and path.relative_to(DIST).parts[0] not in about
+    }
+    first = sum(size for name, size in sizes.items() if name not in late)
+    return [
+        Row("first load, gzip, without pixels' part", f"{first / 1e6:.1f} MB", "6 MB"),
+        Row("  with it", f"{sum(sizes.values()) / 1e6:.1f} MB", "11 MB"),
+    ]
+
+
+def show(rows: list[Row]) -> None:
+    """Print a table."""
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="build.py bench --", description=main.__doc__)
+    parser.add_argument("--slices", type=int, default=500)
+    count = parser.parse_args().slices
+    rows = [Row("what", "measured", "budget"), *download()]
+    with tempfile.TemporaryDirectory() as name, served() as url, sync_playwright() as playwright:
+        folder = Path(name) / "slices"
+        synthetic.write_ct_series(folder, count)
+        rows += cpython(folder)
+        browser = playwright.chromium.launch(**browsers.launch_options(browsers.find()))
+        rows += boot(browser, url)
+        rows += slices(browser, url, folder, count)
+        rows += growth_with_size(browser, url, Path(name))
+        browser.close()
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0
+    show(rows)
+    print(f"\n{os.cpu_count()} processors, load {load:.1f}")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except BuildError as error:
+        sys.exit(f"build.py: {error}")
