@@ -414,7 +414,8 @@ def _rule(tag: int, vr: str, options: frozenset[str]) -> str | None:
         return None if reviewed or "clean_descriptors" in options else "text-not-reviewed"
     if any(row.options.get(option) for option in options):
         return None
-    if row.basic == "X" and tag not in _OUR_TEXT:
+    # A date that the IOD cannot be without (Presentation Creation Date, Type 1) has our dummy, even where X.
+    if row.basic == "X" and tag not in _OUR_TEXT and vr not in {"DA", "DT", "TM"}:
         return "attribute-not-removed"
     replaced_inside = vr == "SQ" and row.basic != "Z"
     return None if vr == "UI" or replaced_inside or "U" in row.basic else "attribute-not-replaced"
