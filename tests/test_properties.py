@@ -23,7 +23,36 @@ from dicomveil.profile import Profile
 from dicomveil.pseudonyms import Key, Pseudonyms
 from dicomveil.source import BytesSource, iter_parts
 
-SESSION = pipeline.Session(Profile.default(), Pseudonyms(Key(bytes(range(32)))))
+PSEUDONYMS = Pseudonyms(Key(bytes(range(32))))
+SESSION = pipeline.Session(Profile.default(), PSEUDONYMS)
+#: Options beside the default profile, and which of a patient's secrets they let pass.
+OPTIONS: dict[str, tuple[set[str], set[str]]] = {
+    "default": ({"clean_pixel_data", "retain_longitudinal_modified_dates"}, set()),
+    "basic": (set(), set()),
+    "clean": (
+        {
+            "clean_descriptors",
+            "clean_structured_content",
+            "clean_graphics",
+            "retain_longitudinal_modified_dates",
+            "retain_safe_private",
+        },
+        set(),
+    ),
+    "retain": (
+        {
+            "retain_longitudinal_full_dates",
+            "retain_patient_characteristics",
+            "retain_device_identity",
+            "clean_descriptors",
+        },
+        {"study_date", "station", "serial"},
+    ),
+}
+SESSIONS = {
+    name: pipeline.Session(Profile(name, frozenset(options)), PSEUDONYMS)
+    for name, (options, _) in OPTIONS.items()
+}
 ANATOMIC_REGION = 0x00082218  # a sequence that is kept
 STRING_VRS = {"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"}
 NUMBER_VRS = {"US": 2, "UL": 4, "FL": 4, "FD": 8, "SS": 2, "SL": 4, "AT": 4}
@@ -61,6 +90,7 @@ patients = st.builds(
     root=st.builds("1.2.826.0.1.{}".format, digits),
 )
 syntaxes = st.sampled_from(builders.SYNTAXES)
+profiles = st.sampled_from(sorted(OPTIONS))
 kinds = st.sampled_from(sorted(builders.BUILDERS))
 image_kinds = st.sampled_from(["ct", "mr", "us", "sc", "enhanced-mr", "segmentation"])
 
@@ -91,24 +121,35 @@ def pairs(before: reference.Tree, after: reference.Tree) -> Iterator[tuple[int, 
             yield tag, vr, value, new
 
 
+def secrets_under(options: str, patient: Patient) -> list[str]:
+    """Return the patient's texts that may not come out under some options."""
+    retained = {getattr(patient, name) for name in OPTIONS[options][1]}
+    return [secret for secret in patient.secrets() if secret not in retained]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("transfer_syntax", builders.SYNTAXES, ids=lambda uid: uid.keyword)
 @pytest.mark.parametrize("kind", builders.BUILDERS)
-def test_built_instances_come_out_without_an_identifier(kind: str, transfer_syntax: str) -> None:
+def test_built_instances_come_out_without_an_identifier(
+    kind: str, transfer_syntax: str, options: str
+) -> None:
     """An instance with its identifiers in the usual places comes out, verified, and holds none of them."""
     data = builders.encode(builders.BUILDERS[kind](builders.PATIENT, 1), transfer_syntax)
+    secrets = secrets_under(options, builders.PATIENT)
     if transfer_syntax != builders.DEFLATED:
-        assert survivors(data, builders.PATIENT.secrets()) == builders.PATIENT.secrets()
-    assert survivors(clean(data), builders.PATIENT.secrets()) == []
+        assert survivors(data, secrets) == secrets
+    assert survivors(clean(data, SESSIONS[options]), secrets) == []
 
 
-@settings(max_examples=120)
-@given(st.data(), patients, kinds, syntaxes, st.integers(0, 1))
+@settings(max_examples=200)
+@given(st.data(), patients, kinds, syntaxes, st.integers(0, 1), profiles)
 def test_no_seeded_identifier_survives(
     data: st.DataObject,
     patient: Patient,
     kind: str,
     transfer_syntax: str,
     nested: int,
+    options: str,
 ) -> None:
     """Identifiers in any text attribute, at any depth, never come out: removed, or the file refused."""
     assume(patient.birth_date != patient.study_date)
@@ -128,12 +169,12 @@ def test_no_seeded_identifier_survives(
             target.add_new(tag, vr, secret.upper() if vr == "CS" else secret)
         encoded = builders.encode(ds, transfer_syntax)
     try:
-        output = clean(encoded)
+        output = clean(encoded, SESSIONS[options])
     except Refused as refused:
         event(f"refused: {refused.code}")
         return
     event("clean")
-    assert survivors(output, patient.secrets()) == []
+    assert survivors(output, secrets_under(options, patient)) == []
 
 
 CHARACTER_SETS = [
@@ -350,10 +391,10 @@ def test_output_can_be_cleaned_again() -> None:
     assert twice.keys() == reference.read(once).tree.keys()
 
 
-def only_refuses(data: bytes) -> bytes | None:
+def only_refuses(data: bytes, session: pipeline.Session = SESSION) -> bytes | None:
     """Clean hostile bytes; nothing but a refusal with a known code may be raised."""
     try:
-        return clean(data)
+        return clean(data, session)
     except Refused as refused:
         if refused.code not in CODES or refused.code == "internal-error":
             raise
@@ -380,19 +421,20 @@ mutations = st.lists(
 
 
 @settings(max_examples=500)
-@given(kinds, syntaxes, st.integers(0, 1), mutations)
+@given(kinds, syntaxes, st.integers(0, 1), mutations, profiles)
 def test_mutated_bytes_are_only_refused(
     kind: str,
     transfer_syntax: str,
     undefined_lengths: int,
     changes: list[tuple[float, int]],
+    options: str,
 ) -> None:
     """Bytes changed anywhere lead to a clean output or a refusal."""
     ds = builders.BUILDERS[kind](builders.PATIENT, 1)
     data = bytearray(builders.encode(ds, transfer_syntax, undefined_lengths=bool(undefined_lengths)))
     for where, value in changes:
         data[128 + int(where * (len(data) - 128))] = value
-    output = only_refuses(bytes(data))
+    output = only_refuses(bytes(data), SESSIONS[options])
     event("refused" if output is None else "clean")
 
 
