@@ -4,22 +4,40 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
+from dicomveil_receiver.limits import RateLimit
 from dicomveil_receiver.reasons import ReceiverError
 from dicomveil_receiver.settings import Settings
 from dicomveil_receiver.store import storage_errors
 from dicomveil_receiver.tokens import Token, Tokens
 
-__all__ = ["authorize", "same_origin"]
+__all__ = ["Gate", "same_origin"]
 
 _MAX_SECRET = 256
 
 
-def authorize(request: Request, tokens: Tokens, settings: Settings) -> Token:
-    """Return the token of a request.
+class Gate:
+    """Lets requests with a good token in."""
 
-    Raises:
-        ReceiverError: ``token-missing``, ``token-wrong`` or ``origin-not-allowed``.
-    """
+    def __init__(self, tokens: Tokens, settings: Settings) -> None:
+        self._tokens = tokens
+        self._origins = settings.allow_origin
+        self._rate = RateLimit(settings.max_requests)
+
+    def admit(self, request: Request) -> Token:
+        """Return the token of a request.
+
+        Raises:
+            ReceiverError: ``token-missing``, ``token-wrong``, ``origin-not-allowed``, ``too-many-requests``.
+        """
+        token = _token(request, self._tokens)
+        origin = request.headers.get("origin")
+        if origin is not None and not same_origin(request, origin) and origin not in self._origins:
+            raise ReceiverError("origin-not-allowed")
+        self._rate.take(token.name)
+        return token
+
+
+def _token(request: Request, tokens: Tokens) -> Token:
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     secret = secret.strip()
     if scheme.lower() != "bearer" or not secret:
@@ -31,9 +49,6 @@ def authorize(request: Request, tokens: Tokens, settings: Settings) -> Token:
         raise ReceiverError("storage-unavailable") from None
     if token is None:
         raise ReceiverError("token-wrong")
-    origin = request.headers.get("origin")
-    if origin is not None and not same_origin(request, origin) and origin not in settings.allow_origin:
-        raise ReceiverError("origin-not-allowed")
     return token
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from starlette.applications import Starlette
@@ -17,43 +16,37 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from dicomveil_receiver.access import Gate
 from dicomveil_receiver.headers import SecurityHeaders
 from dicomveil_receiver.logs import Log
 from dicomveil_receiver.page import Page
 from dicomveil_receiver.reasons import ReceiverError
-from dicomveil_receiver.reception import Verify
-from dicomveil_receiver.settings import Settings, is_loopback
-from dicomveil_receiver.store import Store
+from dicomveil_receiver.services import Services
+from dicomveil_receiver.settings import is_loopback
+from dicomveil_receiver.state import StateService
 from dicomveil_receiver.stow import StowService
-from dicomveil_receiver.tokens import Tokens
 
-__all__ = ["Services", "make_app"]
+__all__ = ["make_app"]
 
 _RETRY_SECONDS = 5
 _PORT = re.compile(r":[0-9]+$")
 _UPLOAD_HEADERS = ("Authorization", "Content-Type", "Accept")
 
 
-@dataclass(frozen=True)
-class Services:
-    """What the application works with."""
-
-    settings: Settings
-    store: Store
-    tokens: Tokens
-    verify: Verify
-    log: Log
-
-
 def make_app(services: Services) -> ASGIApp:
     """Build the ASGI application."""
     settings = services.settings
-    stow = StowService(settings, services.store, services.tokens, services.verify, services.log)
+    gate = Gate(services.tokens, settings)
+    stow = StowService(services, gate)
+    state = StateService(services, gate, stow)
     routes: list[BaseRoute] = [
-        Route("/health", _health, methods=["GET"]),
+        Route("/health", state.health, methods=["GET"]),
+        Route("/digests", state.digests, methods=["POST"]),
         Route("/studies", stow.store, methods=["POST"]),
         Route("/studies/{study}", stow.store, methods=["POST"]),
     ]
+    if settings.metrics:
+        routes.append(Route("/metrics", state.metrics, methods=["GET"]))
     if settings.page_settings:
         routes.append(
             Route("/settings.json", _page_settings(services.tokens.open_session()), methods=["GET"])
@@ -81,10 +74,6 @@ def make_app(services: Services) -> ASGIApp:
         },
     )
     return _Shield(app, services.log)
-
-
-async def _health(_request: Request) -> Response:
-    return JSONResponse({"status": "ok"})
 
 
 def _page_settings(secret: str) -> Callable[[Request], Awaitable[Response]]:

@@ -12,8 +12,11 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 
 from dicomveil.verifying import verify_instance
-from dicomveil_receiver.app import Services, make_app
+from dicomveil_receiver.app import make_app
+from dicomveil_receiver.audit import Audit, AuditError
+from dicomveil_receiver.commands import COMMANDS, run_command
 from dicomveil_receiver.logs import Log, quiet_others
+from dicomveil_receiver.services import Services
 from dicomveil_receiver.serving import bind, make_server, tls_context, url_of
 from dicomveil_receiver.settings import Settings, SettingsError, load_settings
 from dicomveil_receiver.store import Store
@@ -27,6 +30,8 @@ _FIRST_NAME = "first"
 
 def main(argv: Sequence[str]) -> int:
     """Run the command line; return its exit status: 0, or 2 for wrong use."""
+    if argv and argv[0] in COMMANDS:
+        return run_command(argv)
     arguments = vars(_parser().parse_args(argv))
     file = arguments.pop("settings")
     try:
@@ -39,6 +44,7 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dicomveil receive",
+        usage="%(prog)s --storage DIR [options] | %(prog)s token|audit ...",
         description="Receive cleaned DICOM instances by STOW-RS, verify each again, keep them in a folder.",
         epilog="Every setting can also be given as DICOMVEIL_<SETTING> in the environment or in a TOML file.",
     )
@@ -62,16 +68,31 @@ def _serve(settings: Settings) -> int:
     log = Log()
     quiet_others(log)
     tls = tls_context(settings)
-    with closing(bind(settings)) as listener, closing(_open(settings)) as store:
+    with (
+        closing(bind(settings)) as listener,
+        closing(_open(settings)) as store,
+        closing(_open_audit(store)) as audit,
+    ):
         tokens = Tokens(store.control / "tokens.json")
         if not tokens.list():
             print(f"Upload token, shown only now: {tokens.add(_FIRST_NAME)}", flush=True)
-        server = make_server(make_app(Services(settings, store, tokens, verify_instance, log)), settings, tls)
+        services = Services(settings, store, tokens, audit, verify_instance, log)
+        server = make_server(make_app(services), settings, tls)
         print(url_of(settings, listener), flush=True)
         log.event("started", instances=store.index.count())
         server.run(sockets=[listener])
         log.event("stopped")
     return _OK
+
+
+def _open_audit(store: Store) -> Audit:
+    try:
+        return Audit(store.control)
+    except AuditError:
+        raise SettingsError(
+            "the audit log is not as it was written: look with audit verify, then move audit.log and "
+            "audit.head away to begin a new one"
+        ) from None
 
 
 def _open(settings: Settings) -> Store:

@@ -63,6 +63,10 @@ REASONS: Mapping[str, Reason] = MappingProxyType(
         "too-many-parts": Reason(
             _OUT_OF_RESOURCES, 413, "Too many instances in a request. Send fewer at once."
         ),
+        "broken-off": Reason(_PROCESSING_FAILURE, 400, "The sender went away. Send it again."),
+        "digests-invalid": Reason(
+            _PROCESSING_FAILURE, 400, 'Ask with {"instances": [SOP Instance UIDs]}, at most 10,000.'
+        ),
         "too-slow": Reason(_PROCESSING_FAILURE, 408, "The body arrived too slowly. Send it again."),
         "too-many-uploads": Reason(_OUT_OF_RESOURCES, 503, "Too many uploads at once. Try again shortly."),
         "too-many-requests": Reason(_OUT_OF_RESOURCES, 429, "Too many requests with this token. Try later."),

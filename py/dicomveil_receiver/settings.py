@@ -38,6 +38,9 @@ class Settings:
     port: int = field(default=8042, metadata=_about("port to listen on; 0 takes a free one", int))
     certificate: Path | None = field(default=None, metadata=_about("TLS certificate chain, PEM", Path))
     key: Path | None = field(default=None, metadata=_about("TLS private key, PEM", Path))
+    metrics: bool = field(
+        default=False, metadata=_about("serve GET /metrics (Prometheus) to anybody who can connect", bool)
+    )
     page: Path | None = field(default=None, metadata=_about("folder of the built page to serve (dist)", Path))
     page_settings: bool = field(
         default=False,
@@ -56,6 +59,10 @@ class Settings:
     max_request_bytes: int = field(default=64 * _GIB, metadata=_about("largest request", int))
     max_parts: int = field(default=1000, metadata=_about("most instances in a request", int))
     max_uploads: int = field(default=128, metadata=_about("most uploads at once", int))
+    max_requests: int = field(default=1200, metadata=_about("most requests a minute with one token", int))
+    min_free_bytes: int = field(
+        default=64 * _MIB, metadata=_about("room on the disk below which nothing is taken", int)
+    )
     idle_timeout: int = field(default=30, metadata=_about("longest silence of a sender", int))
     min_rate: int = field(
         default=_KIB,

@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -26,9 +27,11 @@ from dicomveil_receiver.index import Index, Row
 from dicomveil_receiver.locking import FolderLock
 from dicomveil_receiver.reasons import ReceiverError
 
-__all__ = ["Kept", "Spool", "Store", "is_uid", "storage_errors"]
+__all__ = ["CONTROL", "Kept", "Spool", "Store", "is_uid", "storage_errors"]
 
 _UID = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*", re.ASCII)
+#: The folder, in a storage, of what is not an instance.
+CONTROL = ".dicomveil"
 _LOCKS = 64
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -102,7 +105,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.control = folder / ".dicomveil"
+        self.control = folder / CONTROL
         self._incoming = self.control / "incoming"
         make_folders(self._incoming)
         self._lock = FolderLock(self.control / "lock")
@@ -152,6 +155,15 @@ class Store:
             move_durably(spool.path, target)
             self.index.add(row)
         return Kept(spool.sha256, spool.size, new=True)
+
+    def ready(self, min_free_bytes: int) -> bool:
+        """Tell whether an instance could be kept now: the index answers, and there is room."""
+        try:
+            with storage_errors():
+                self.index.find("")
+                return shutil.disk_usage(self.folder).free >= min_free_bytes
+        except ReceiverError:
+            return False
 
     def close(self) -> None:
         """Release the folder."""

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from dicomveil_receiver.access import authorize
+from dicomveil_receiver.access import Gate
 from dicomveil_receiver.answer import DICOM_JSON, store_answer
-from dicomveil_receiver.logs import Log
 from dicomveil_receiver.parts import boundary_of
 from dicomveil_receiver.reasons import ReceiverError
-from dicomveil_receiver.reception import Reception, Verify
+from dicomveil_receiver.reception import Reception, Result
+from dicomveil_receiver.services import Services
 from dicomveil_receiver.settings import Settings
-from dicomveil_receiver.store import Store, is_uid
-from dicomveil_receiver.tokens import Tokens
+from dicomveil_receiver.store import is_uid, storage_errors
 
-__all__ = ["StowService"]
+__all__ = ["StowService", "receive_blocks"]
 
 _BLOCK_BYTES = 1 << 20
 _GRACE_SECONDS = 60
@@ -30,39 +29,46 @@ _ACCEPTED = {"*/*", "application/*", "application/dicom+json", "application/json
 class StowService:
     """Receives instances for one store."""
 
-    def __init__(self, settings: Settings, store: Store, tokens: Tokens, verify: Verify, log: Log) -> None:
-        self._settings = settings
-        self._store = store
-        self._tokens = tokens
-        self._verify = verify
-        self._log = log
-        self._running = 0
+    def __init__(self, services: Services, gate: Gate) -> None:
+        self.running = 0
+        self._services = services
+        self._settings = settings = services.settings
+        self._gate = gate
         self._threads = CapacityLimiter(settings.max_uploads)
 
     async def store(self, request: Request) -> Response:
         """Store what the body holds, and answer for each instance."""
         started = time.monotonic()
-        authorize(request, self._tokens, self._settings)
+        token = self._gate.admit(request)
         reception = self._open(request)
-        if self._running >= self._settings.max_uploads:
+        if not self._services.store.ready(self._settings.min_free_bytes):
+            raise ReceiverError("storage-full")
+        if self.running >= self._settings.max_uploads:
             raise ReceiverError("too-many-uploads")
-        self._running += 1
+        self.running += 1
         stopped = None
         try:
-            async for block in self._blocks(request):
+            async for block in receive_blocks(request, self._settings, self._settings.max_request_bytes):
                 await to_thread.run_sync(reception.feed, block, limiter=self._threads)
             reception.finish()
         except ReceiverError as error:
             stopped = error
         except ClientDisconnect:
-            self._log.event("upload-broken-off", stored=sum(r.code is None for r in reception.results))
-            return Response(status_code=400)
+            stopped = ReceiverError("broken-off")  # nobody hears the answer; log and audit do
         finally:
-            self._running -= 1
+            self.running -= 1
             reception.close()
         status, body = store_answer(reception.results, stopped)
-        self._log.upload(status, reception.results, stopped, time.monotonic() - started)
+        await to_thread.run_sync(self._record, token.name, status, reception.results, limiter=self._threads)
+        seconds = time.monotonic() - started
+        self._services.log.upload(status, reception.results, stopped, seconds)
+        self._services.metrics.upload(status, reception.results, seconds)
         return Response(body, status, media_type=DICOM_JSON)
+
+    def _record(self, token: str, status: int, results: Sequence[Result]) -> None:
+        # Before the sender is told: what is acknowledged can be accounted for.
+        with storage_errors():
+            self._services.audit.upload(token, status, results)
 
     def _open(self, request: Request) -> Reception:
         """Check everything that is known before the body."""
@@ -81,38 +87,43 @@ class StowService:
         if int(headers.get("content-length", 0)) > settings.max_request_bytes:
             raise ReceiverError("request-too-large")
         return Reception(
-            self._store,
-            self._verify,
+            self._services.store,
+            self._services.verify,
             boundary=boundary,
             study=study,
             max_parts=settings.max_parts,
             max_instance_bytes=settings.max_instance_bytes,
         )
 
-    async def _blocks(self, request: Request) -> AsyncIterator[bytes]:
-        """Yield the body in large blocks; refuse one that is too large or too slow."""
-        settings = self._settings
-        started, received = time.monotonic(), 0
-        chunks: list[bytes] = []
-        waiting = 0
-        stream = request.stream()
-        while True:
-            try:
-                async with asyncio.timeout(settings.idle_timeout):
-                    chunk = await anext(stream, None)
-            except TimeoutError:
-                raise ReceiverError("too-slow") from None
-            if chunk is None:
-                break
-            received += len(chunk)
-            if received > settings.max_request_bytes:
-                raise ReceiverError("request-too-large")
-            if time.monotonic() - started > _GRACE_SECONDS + received / settings.min_rate:
-                raise ReceiverError("too-slow")
-            chunks.append(chunk)
-            waiting += len(chunk)
-            if waiting >= _BLOCK_BYTES:
-                yield b"".join(chunks)
-                chunks, waiting = [], 0
-        if chunks:
+
+async def receive_blocks(request: Request, settings: Settings, max_bytes: int) -> AsyncIterator[bytes]:
+    """Yield the body of a request in large blocks.
+
+    Raises:
+        ReceiverError: ``request-too-large`` or ``too-slow``.
+        ClientDisconnect: the sender went away.
+    """
+    started, received = time.monotonic(), 0
+    chunks: list[bytes] = []
+    waiting = 0
+    stream = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(settings.idle_timeout):
+                chunk = await anext(stream, None)
+        except TimeoutError:
+            raise ReceiverError("too-slow") from None
+        if chunk is None:
+            break
+        received += len(chunk)
+        if received > max_bytes:
+            raise ReceiverError("request-too-large")
+        if time.monotonic() - started > _GRACE_SECONDS + received / settings.min_rate:
+            raise ReceiverError("too-slow")
+        chunks.append(chunk)
+        waiting += len(chunk)
+        if waiting >= _BLOCK_BYTES:
             yield b"".join(chunks)
+            chunks, waiting = [], 0
+    if chunks:
+        yield b"".join(chunks)

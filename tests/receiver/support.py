@@ -22,9 +22,11 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from dicomveil.source import Source
 from dicomveil.verifying import Problem, Verified
-from dicomveil_receiver.app import Services, make_app
+from dicomveil_receiver.app import make_app
+from dicomveil_receiver.audit import Audit
 from dicomveil_receiver.logs import Log, quiet_others
 from dicomveil_receiver.reception import Verify
+from dicomveil_receiver.services import Services
 from dicomveil_receiver.serving import bind, make_server, url_of
 from dicomveil_receiver.settings import Settings
 from dicomveil_receiver.store import Store
@@ -144,8 +146,10 @@ def running(folder: Path, verify: Verify = marker_verify, **settings: Any) -> It
     store = Store(folder)
     tokens = Tokens(store.control / "tokens.json")
     token = tokens.add(f"test-{len(tokens.list())}")
+    audit = Audit(store.control)
+    services = Services(chosen, store, tokens, audit, verify, log)
     listener = bind(chosen)
-    server = make_server(make_app(Services(chosen, store, tokens, verify, log)), chosen)
+    server = make_server(make_app(services), chosen)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
@@ -154,6 +158,7 @@ def running(folder: Path, verify: Verify = marker_verify, **settings: Any) -> It
         server.should_exit = True
         thread.join(20)
         store.close()
+        audit.close()
         listener.close()
         assert not thread.is_alive()
 

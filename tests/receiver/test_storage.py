@@ -88,7 +88,7 @@ def test_a_full_file_system_is_told_and_gone_on_with(tmp_path: Path) -> None:
     if made.returncode != 0:
         pytest.skip("this account cannot mount")
     try:
-        with running(mount / "storage") as endpoint:
+        with running(mount / "storage", min_free_bytes=1) as endpoint:
             ballast = mount / "ballast"
             ballast.write_bytes(bytes(1 << 20))
             large, small = make_instance(size=1 << 20), make_instance()

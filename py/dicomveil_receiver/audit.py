@@ -1,0 +1,190 @@
+"""The audit log: who sent what, when, with which result; append-only, each line chained to the one before.
+
+A line is JSON with ``n`` (from 1), ``previous`` (the hash of the line before) and ``hash``: the SHA-256 of
+the line without it. So no line can be changed, moved or taken away without all later ones being written
+anew. How far the log goes is kept in a second file, so a cut at the end is found too. Whoever can write both
+files can forge both: note the last hash elsewhere now and then (``receive audit verify`` prints it).
+
+It holds token names, new UIDs, digests and codes: never content, and of what was refused no UID.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from io import FileIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dicomveil_receiver.reception import Result
+
+__all__ = ["Audit", "AuditError", "Head", "verify_audit"]
+
+_START = "0" * 64
+_TAIL_BYTES = 1 << 16
+
+
+class AuditError(Exception):
+    """The log was tampered with, or damaged; ``line`` is the first that is wrong (from 1)."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(f"the audit log is not as it was written, from line {line} on")
+        self.line = line
+
+
+class Head(NamedTuple):
+    """How far a log goes."""
+
+    lines: int
+    hash: str
+
+
+class Audit:
+    """The log of one storage folder, open for appending; a line that a crash tore is taken away.
+
+    Raises:
+        AuditError: the last line is not as it was written, or lines are missing at the end.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._lock = threading.Lock()
+        with ExitStack() as files:
+            self._file = files.enter_context(_open(folder / "audit.log", os.O_APPEND))
+            self._head_file = files.enter_context(_open(folder / "audit.head"))
+            self._head = self._last_line()
+            noted = _noted_head(folder / "audit.head")
+            if noted is not None and noted.lines > self._head.lines:
+                raise AuditError(self._head.lines + 1)
+            self._close = files.pop_all().close
+
+    @property
+    def head(self) -> Head:
+        """How far the log goes."""
+        return self._head
+
+    def upload(self, token: str, status: int, results: Sequence[Result]) -> None:
+        """Append what a request stored and refused; it is on the disk when this returns."""
+        kept = [result for result in results if result.kept is not None]
+        instances = [[r.sop_instance_uid, r.kept.sha256, r.kept.new] for r in kept if r.kept is not None]
+        refused = [result.code for result in results if result.code is not None]
+        self.append("upload", token=token, status=status, stored=instances, refused=refused)
+
+    def append(self, event: str, **facts: object) -> None:
+        """Append one line, durably."""
+        with self._lock:
+            line: dict[str, Any] = {
+                "n": self._head.lines + 1,
+                "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                "event": event,
+                **facts,
+                "previous": self._head.hash,
+            }
+            digest = _hash(line)
+            self._write(_encode({**line, "hash": digest}) + b"\n")
+            self._head = Head(self._head.lines + 1, digest)
+            # This file may lag behind after a crash; it is never ahead.
+            self._head_file.seek(0)
+            self._head_file.write(f"{self._head.lines:020} {digest}\n".encode())
+
+    def close(self) -> None:
+        """Close the log."""
+        self._close()
+
+    def _write(self, line: bytes) -> None:
+        end = os.fstat(self._file.fileno()).st_size
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+            os.fsync(self._file.fileno())
+        except OSError:
+            os.ftruncate(self._file.fileno(), end)  # no half line for the next one to be glued to
+            raise
+
+    def _last_line(self) -> Head:
+        """Cut what stands behind the last line break, and return where the log ends."""
+        size = os.fstat(self._file.fileno()).st_size
+        length, tail = min(size, _TAIL_BYTES), b""
+        while True:
+            self._file.seek(size - length)
+            tail = self._file.read(length)
+            if length == size or tail.count(b"\n") >= 2:
+                break
+            length = min(size, 2 * length)
+        whole, _, torn = tail.rpartition(b"\n")
+        if torn:
+            os.ftruncate(self._file.fileno(), size - len(torn))
+        line = whole.rpartition(b"\n")[2]
+        return _checked(line) if line else Head(0, _START)
+
+
+def _open(path: Path, flags: int = 0) -> FileIO:
+    return FileIO(path, "r+b", opener=lambda name, _: os.open(name, os.O_RDWR | os.O_CREAT | flags, 0o600))
+
+
+def _checked(line: bytes) -> Head:
+    """Return number and hash of a line whose hash is right."""
+    number = 1
+    try:
+        written = json.loads(line)
+        number = int(written["n"])
+        digest = str(written.pop("hash"))
+        genuine = _encode({**written, "hash": digest}) == line and digest == _hash(written)
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise AuditError(number) from None
+    if not genuine:
+        raise AuditError(number)
+    return Head(number, digest)
+
+
+def verify_audit(folder: Path) -> Head:
+    """Check a whole log; return how far it goes.
+
+    Raises:
+        AuditError: a line was changed, added, moved or taken away.
+    """
+    head = Head(0, _START)
+    noted = _noted_head(folder / "audit.head")
+    for line in _lines(folder / "audit.log"):
+        number = head.lines + 1
+        try:
+            found = _checked(line)
+        except AuditError:
+            raise AuditError(number) from None
+        linked = found.lines == number and json.loads(line)["previous"] == head.hash
+        forked = noted is not None and noted.lines == number and noted.hash != found.hash
+        if not linked or forked:
+            raise AuditError(number)
+        head = found
+    if noted is not None and noted.lines > head.lines:
+        raise AuditError(head.lines + 1)
+    return head
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                yield line.removesuffix(b"\n")
+    except FileNotFoundError:
+        return
+
+
+def _noted_head(path: Path) -> Head | None:
+    try:
+        lines, digest = path.read_text("ascii").split()
+        return Head(int(lines), digest)
+    except (FileNotFoundError, ValueError):  # none yet, or torn by a crash
+        return None
+
+
+def _encode(line: dict[str, Any]) -> bytes:
+    return json.dumps(line, separators=(",", ":")).encode()
+
+
+def _hash(line: dict[str, Any]) -> str:
+    return hashlib.sha256(_encode(line)).hexdigest()

@@ -1,0 +1,97 @@
+"""The operator's commands beside serving: ``dicomveil receive token|audit ...``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from dicomveil_receiver.audit import AuditError, verify_audit
+from dicomveil_receiver.store import CONTROL
+from dicomveil_receiver.tokens import Tokens
+
+__all__ = ["COMMANDS", "run_command"]
+
+COMMANDS = frozenset({"token", "audit"})
+_OK, _FOUND, _WRONG_USE = 0, 1, 2
+
+
+def run_command(argv: Sequence[str]) -> int:
+    """Run a command; return its exit status: 0, 1 when a check found something, 2 for wrong use."""
+    options = _parser().parse_args(argv)
+    control: Path = options.storage / CONTROL
+    if not control.is_dir():
+        return _wrong("storage: this folder is not one of a receiver")
+    command: int = options.run(control, options)
+    return command
+
+
+def _parser() -> argparse.ArgumentParser:
+    storage = argparse.ArgumentParser(add_help=False)
+    storage.add_argument("--storage", type=Path, required=True, metavar="DIR", help="the receiver's folder")
+    parser = argparse.ArgumentParser(prog="dicomveil receive")
+    commands = parser.add_subparsers(required=True)
+
+    token = commands.add_parser("token", help="upload tokens").add_subparsers(required=True)
+    add = token.add_parser("add", parents=[storage], help="make a token and print it, once")
+    add.add_argument("name", help="letters, digits, dot, dash, underscore")
+    add.add_argument("--days", type=int, metavar="N", help="how long it is good (default: until revoked)")
+    add.set_defaults(run=_add)
+    listing = token.add_parser("list", parents=[storage], help="name the tokens and their states")
+    listing.set_defaults(run=_list)
+    revoke = token.add_parser("revoke", parents=[storage], help="make a token useless at once")
+    revoke.add_argument("name")
+    revoke.set_defaults(run=_revoke)
+
+    audit = commands.add_parser("audit", help="the audit log").add_subparsers(required=True)
+    verify = audit.add_parser("verify", parents=[storage], help="find changed and missing lines")
+    verify.set_defaults(run=_verify_audit)
+    return parser
+
+
+def _tokens(control: Path) -> Tokens:
+    return Tokens(control / "tokens.json")
+
+
+def _add(control: Path, options: argparse.Namespace) -> int:
+    if options.days is not None and not 0 < options.days <= 36500:
+        return _wrong("days must be from 1 to 36500")
+    expires = datetime.now(UTC) + timedelta(days=options.days) if options.days is not None else None
+    try:
+        print(_tokens(control).add(options.name, expires=expires))
+    except ValueError as error:
+        return _wrong(str(error))
+    return _OK
+
+
+def _list(control: Path, _options: argparse.Namespace) -> int:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    for token in _tokens(control).list():
+        state = "revoked" if token.revoked else "usable" if token.usable(now) else "expired"
+        print(f"{token.name}\t{state}\tcreated {token.created}\texpires {token.expires or 'never'}")
+    return _OK
+
+
+def _revoke(control: Path, options: argparse.Namespace) -> int:
+    try:
+        _tokens(control).revoke(options.name)
+    except KeyError:
+        return _wrong("there is no token of this name")
+    return _OK
+
+
+def _verify_audit(control: Path, _options: argparse.Namespace) -> int:
+    try:
+        head = verify_audit(control)
+    except AuditError as error:
+        print(f"dicomveil receive: {error}", file=sys.stderr)
+        return _FOUND
+    print(f"{head.lines} lines, as they were written; the last hash is {head.hash}")
+    return _OK
+
+
+def _wrong(text: str) -> int:
+    print(f"dicomveil receive: {text}", file=sys.stderr)
+    return _WRONG_USE

@@ -1,0 +1,81 @@
+"""SIGKILL at random moments: what was acknowledged is there and whole, and nothing is there twice or half.
+
+A short run is part of the suite; ``DICOMVEIL_KILLS=100 pytest tests/receiver/test_killed.py`` is the long one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import threading
+from pathlib import Path
+
+import httpx
+
+from dicomveil_receiver.audit import verify_audit
+from receiver.support import Endpoint, make_instance, process, uid_of
+
+KILLS = int(os.environ.get("DICOMVEIL_KILLS", "4"))
+BATCH = 4
+
+
+def test_kills_at_random_moments_lose_nothing(tmp_path: Path) -> None:
+    """After every kill and restart the sender asks what is stored, and goes on with the rest."""
+    instances = {uid_of(i): i for i in (make_instance(size=random.randrange(1 << 16)) for _ in range(200))}
+    digests = {uid: hashlib.sha256(instance).hexdigest() for uid, instance in instances.items()}
+    acknowledged: set[str] = set()
+    token = None
+    for kill in range(KILLS + 1):
+        with process(tmp_path, token=token) as (endpoint, server):
+            token = endpoint.token
+            stored = check(endpoint, digests)
+            assert acknowledged <= stored
+            left = [uid for uid in instances if uid not in stored]
+            # The longer this goes on, the less is left: begin again now and then.
+            uploading = threading.Thread(target=upload, args=(endpoint, instances, left, acknowledged))
+            uploading.start()
+            if kill < KILLS:
+                uploading.join(random.random() * 0.3)
+                server.kill()
+            uploading.join(60)
+            assert not uploading.is_alive()
+            server.kill()
+            server.wait(10)
+    assert acknowledged == set(instances) or len(acknowledged) > 0
+    with process(tmp_path, token=token) as (endpoint, _):
+        left = [uid for uid in instances if uid not in check(endpoint, digests)]
+        upload(endpoint, instances, left, acknowledged)
+        assert check(endpoint, digests) == set(instances)
+    assert verify_audit(tmp_path / ".dicomveil").lines > 0
+
+
+def upload(endpoint: Endpoint, instances: dict[str, bytes], left: list[str], acknowledged: set[str]) -> None:
+    """Send what is left until the server is gone; remember what was acknowledged."""
+    for start in range(0, len(left), BATCH):
+        batch = left[start : start + BATCH]
+        try:
+            answer = endpoint.store_instances(*(instances[uid] for uid in batch))
+        except httpx.TransportError:
+            return
+        assert answer.status_code == 200
+        acknowledged.update(batch)
+
+
+def check(endpoint: Endpoint, digests: dict[str, str]) -> set[str]:
+    """Compare folder and index with what was sent; return the UIDs that the server says are stored."""
+    assert endpoint.spooled() == []
+    visible = [Path(name) for name in endpoint.files()]
+    assert len({path.stem for path in visible}) == len(visible)
+    for path in visible:
+        content = (endpoint.storage / path).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == digests[path.stem]
+    answer = httpx.post(
+        endpoint.url + "digests",
+        json={"instances": list(digests)},
+        headers={"authorization": f"Bearer {endpoint.token}"},
+    )
+    told: dict[str, str] = answer.json()["digests"]
+    assert all(digests[uid] == digest for uid, digest in told.items())
+    assert set(told) <= {path.stem for path in visible}
+    return set(told)
