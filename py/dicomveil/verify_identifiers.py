@@ -18,7 +18,7 @@ import pkgutil
 import re
 import unicodedata
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache, cached_property, lru_cache
 from typing import NamedTuple
 
@@ -240,84 +240,89 @@ def collect_identifiers(input: Source) -> Identifiers:  # noqa: A002 - the contr
 
 @lru_cache(maxsize=64)
 def _compile(raw: frozenset[tuple[str, bytes, bytes]]) -> Compiled:
-    words: dict[str, set[int]] = {}
-    runs: dict[str, str] = {}
-    names = 0
+    forms = _Forms()
     for kind, value, charset in sorted(raw):
         for text in decode(value, charset).split("\0"):
-            for part in filter(None, re.split(r"[\\]|[\r\n]+" if kind != "name" else r"\\", text)):
+            for part in filter(None, re.split(r"\\" if kind == "name" else r"[\\\r\n]+", text)):
                 if kind == "name":
-                    names += 1
-                    _add_name(part, names, words, runs)
+                    forms.add_name(part)
                 else:
-                    _add_run(part, kind, runs)
-    numbers = frozenset(run.encode() for run in runs if len(run) >= 6 and run.isdigit() and run.isascii())
-    return Compiled({word: frozenset(of) for word, of in words.items()}, runs, numbers, _needles(words, runs))
+                    forms.add_run(part, kind)
+    numbers = (run for run in forms.runs if len(run) >= 6 and run.isdigit() and run.isascii())
+    return Compiled(
+        {word: frozenset(names) for word, names in forms.words.items()},
+        forms.runs,
+        frozenset(map(str.encode, numbers)),
+        forms.needles(),
+    )
 
 
-def _add_name(name: str, number: int, words: dict[str, set[int]], runs: dict[str, str]) -> None:
-    """Add the parts of a Person Name (PS3.5 Section 6.2.1): family, given, middle names of each group."""
-    for group in name.split("="):
-        components = group.split("^")[:3]
-        parts = [part for component in components for part in LETTERS.findall(fold(component))]
-        long = False
-        for part in parts:
-            if _UNSPACED.search(part):
-                long = True
-                if len(part) > 1:
-                    runs[part] = "unspaced"
-            elif len(part) >= 3:
-                long = True
-                for variant in _variants(part):
-                    words.setdefault(variant, set()).add(number)
-        whole = "".join(parts)
-        if len(parts) > 1 and _UNSPACED.search(whole):
-            runs[whole] = "unspaced"
-        elif not long and len(whole) >= 4:
-            runs[whole] = "id"
-        for component in components:
-            for part in LETTERS.findall(component.casefold()):
-                spelled = fold(part.replace("ä", "ae").replace("ö", "oe").replace("ü", "ue"))
-                if spelled != fold(part):
-                    words.setdefault(spelled, set()).add(number)
+class _Forms:
+    """Collects the forms of identifiers: see :class:`Compiled`."""
+
+    def __init__(self) -> None:
+        self.words: dict[str, set[int]] = {}
+        self.runs: dict[str, str] = {}
+        #: Text as it was written, in lower case -> the word that it is, if it is a name's.
+        self.spelled: dict[str, str] = {}
+        self._names = 0
+
+    def add_name(self, name: str) -> None:
+        """Add the parts of a Person Name (PS3.5 Section 6.2.1): family, given, middle names of each group."""
+        self._names += 1
+        for group in name.split("="):
+            parts = [
+                part for component in group.split("^")[:3] for part in LETTERS.findall(component.casefold())
+            ]
+            folded = [fold(part) for part in parts]
+            whole = "".join(folded)
+            if _UNSPACED.search(whole):
+                for run in {*folded, whole}:
+                    if len(run) > 1:
+                        self.runs[run] = "unspaced"
+            elif not any(len(part) >= 3 for part in folded) and len(whole) >= 4:
+                self.runs[whole] = "id"
+            for part, word in zip(parts, folded, strict=True):
+                if len(word) >= 3 and not _UNSPACED.search(word):
+                    self.spelled[part] = word
+                    for variant in _variants(part, word):
+                        self.words.setdefault(variant, set()).add(self._names)
+
+    def add_run(self, text: str, kind: str) -> None:
+        """Add an identifier that is compared as a whole."""
+        for piece in [text, *text.split(",")] if "address" in kind else [text]:
+            run = fold(piece).translate(SEPARATORS).strip(". ,;\0")
+            if kind == "phone":
+                run = "".join(re.findall(r"\d", run))
+            if len(run) < (6 if kind == "phone" else 4) or len(set(run)) == 1:
+                continue
+            letters = LETTERS.findall(fold(piece))
+            if not re.search(r"\d", run) and all(len(word) < 3 or is_vocabulary(word) for word in letters):
+                continue
+            self.runs[run] = kind
+            self.spelled[piece.casefold().strip(" \0")] = ""
+            bare = run.lstrip("0")
+            if run.isdigit() and len(bare) >= 5:
+                self.runs.setdefault(bare, kind)
+
+    def needles(self) -> tuple[Needle, ...]:
+        """Encode everything as it may stand in a binary value."""
+        texts = {**dict.fromkeys(self.runs, ""), **{word: word for word in self.words}, **self.spelled}
+        found = {}
+        for text, word in texts.items():
+            for encoding, width in (("utf-8", 1), ("latin-1", 1), ("utf-16-le", 2), ("utf-16-be", 2)):
+                for form in {text, text.upper(), text.title()} if not text.isascii() else {text}:
+                    with contextlib.suppress(UnicodeEncodeError):
+                        data = form.encode(encoding).lower()
+                        if len(data) > 2:
+                            found[data] = Needle(data, width, word)
+        return tuple(found.values())
 
 
-def _variants(part: str) -> set[str]:
-    """Return a part, and the part with German umlauts that were written as two letters."""
-    return {part, part.replace("ae", "a").replace("oe", "o").replace("ue", "u")} - {""}
-
-
-def _add_run(text: str, kind: str, runs: dict[str, str]) -> None:
-    pieces = [text]
-    if "address" in kind:
-        pieces += text.split(",")
-    for piece in pieces:
-        run = fold(piece).translate(SEPARATORS).strip(". ,;\0")
-        if kind == "phone":
-            run = "".join(re.findall(r"\d", run))
-        if len(run) < (6 if kind == "phone" else 4) or len(set(run)) == 1:
-            continue
-        letters = LETTERS.findall(fold(piece))
-        if not re.search(r"\d", run) and all(len(word) < 3 or is_vocabulary(word) for word in letters):
-            continue
-        runs[run] = kind
-        bare = run.lstrip("0")
-        if run.isdigit() and len(bare) >= 5:
-            runs.setdefault(bare, kind)
-
-
-def _needles(words: Iterable[str], runs: dict[str, str]) -> tuple[Needle, ...]:
-    found = {}
-    for text, word in [*((word, word) for word in words), *((run, "") for run in runs)]:
-        for encoding, width in (("utf-8", 1), ("latin-1", 1), ("utf-16-le", 2), ("utf-16-be", 2)):
-            for form in (text,) if text.isascii() else (text, text.upper(), text.title()):
-                try:
-                    data = form.encode(encoding).lower()
-                except UnicodeEncodeError:
-                    continue
-                if len(data) > 2:
-                    found[data] = Needle(data, width, word)
-    return tuple(found.values())
+def _variants(part: str, word: str) -> set[str]:
+    """Return a folded part, and German umlauts written as two letters in place of one and the other way."""
+    two = fold(part.replace("ä", "ae").replace("ö", "oe").replace("ü", "ue"))
+    return {word, two, word.replace("ae", "a").replace("oe", "o").replace("ue", "u")}
 
 
 @cache

@@ -272,7 +272,7 @@ class Reading:
             if strict and tag <= last:
                 raise self._fail(tag)
             last = tag
-            if vr == "SQ" or (length == _UNDEFINED and tag not in PIXEL_TAGS):
+            if vr == "SQ" or (length == _UNDEFINED and (parents or tag not in PIXEL_TAGS)):
                 if vr != "SQ":
                     if strict:
                         raise self._fail(tag)

@@ -73,6 +73,9 @@ _LOOKED_AT = frozenset(
 )
 _METHOD_CODES = 0x00120064
 #: Problems that an attribute has only with a value that says something.
+#: Removed by the table, but Type 1 in an IOD: Radiopharmaceutical Start DateTime, Presentation Creation Date and
+#: Time. They hold our dummy.
+_NEEDED_DATES = frozenset({0x00181078, 0x00700082, 0x00700083})
 _ABOUT_VALUES = frozenset({"attribute-not-replaced", "text-not-reviewed"})
 _BATCH = 4096
 _MAX_PROBLEMS = 100
@@ -414,8 +417,7 @@ def _rule(tag: int, vr: str, options: frozenset[str]) -> str | None:
         return None if reviewed or "clean_descriptors" in options else "text-not-reviewed"
     if any(row.options.get(option) for option in options):
         return None
-    # A date that the IOD cannot be without (Presentation Creation Date, Type 1) has our dummy, even where X.
-    if row.basic == "X" and tag not in _OUR_TEXT and vr not in {"DA", "DT", "TM"}:
+    if row.basic == "X" and tag not in _OUR_TEXT and tag not in _NEEDED_DATES:
         return "attribute-not-removed"
     replaced_inside = vr == "SQ" and row.basic != "Z"
     return None if vr == "UI" or replaced_inside or "U" in row.basic else "attribute-not-replaced"
