@@ -1,0 +1,157 @@
+"""The steps of a person's journey through the page, by its automation contract; and the files to take along."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import pydicom
+from playwright.sync_api import FilePayload, Locator, Page, expect
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset
+
+import builders
+
+#: Files that pydicom's own wheel brings along: nothing is downloaded for the tests.
+PYDICOM_FILES = (
+    "CT_small.dcm",
+    "MR_small.dcm",
+    "MR_small_bigendian.dcm",
+    "MR_small_implicit.dcm",
+    "JPEG2000.dcm",
+    "SC_rgb_small_odd.dcm",
+    "examples_overlay.dcm",
+    "examples_palette.dcm",
+    "examples_rgb_color.dcm",
+    "examples_ybr_color.dcm",
+    "image_dfl.dcm",
+    "liver_1frame.dcm",
+    "rtdose_1frame.dcm",
+    "rtplan.dcm",
+    "test-SR.dcm",
+    "waveform_ecg.dcm",
+)
+WAIT = 60_000  # ms: the machine may be busy
+
+
+class Server(Protocol):
+    """What conftest starts: a receiver that serves the page."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def storage(self) -> Path: ...
+
+
+class Sink(Protocol):
+    """What conftest starts: a place that nothing may ever connect to."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def connections(self) -> int: ...
+
+
+class Row(NamedTuple):
+    """A row of the page's list."""
+
+    status: str
+    code: str | None
+    text: str
+
+
+def pydicom_file(name: str) -> Path:
+    """Return the path of a file inside pydicom's wheel."""
+    path = get_testdata_file(name, download=False)
+    assert isinstance(path, str), name
+    return Path(path)
+
+
+def payload(ds: Dataset, name: str = "image.dcm", transfer_syntax: str = builders.EXPLICIT) -> FilePayload:
+    """Return an instance as a file to open."""
+    return {"name": name, "mimeType": "application/dicom", "buffer": builders.encode(ds, transfer_syntax)}
+
+
+def state(page: Page, name: str) -> None:
+    """Wait until the page is in a state."""
+    expect(page.get_by_test_id("status")).to_have_attribute("data-state", name, timeout=WAIT)
+
+
+def open_files(page: Page, files: list[FilePayload] | list[Path]) -> None:
+    """Give files to the page and wait until they can be reviewed."""
+    page.get_by_test_id("open-files").set_input_files(files)
+    state(page, "review")
+
+
+def rows(page: Page) -> list[Row]:
+    """Return what the list says of each file."""
+    found = page.get_by_test_id("files").locator("[data-status]").all()
+    return [
+        Row(
+            row.get_attribute("data-status") or "",
+            row.get_attribute("data-code"),
+            row.text_content() or "",
+        )
+        for row in found
+    ]
+
+
+def row(page: Page, name: str) -> Locator:
+    """Return the row of a file."""
+    return page.get_by_test_id("files").locator("[data-status]").filter(has_text=re.compile(re.escape(name)))
+
+
+def choose(page: Page, name: str) -> None:
+    """Choose a file in the list."""
+    page.evaluate("() => document.querySelectorAll('.series-toggle[aria-expanded=false]').forEach(b => b.click())")
+    row(page, name).locator("button").click()
+    expect(row(page, name)).to_have_attribute("aria-current", "true")
+
+
+def shown(page: Page) -> Locator:
+    """Wait for the picture of the chosen file."""
+    canvas = page.get_by_test_id("canvas")
+    expect(canvas).to_be_visible(timeout=WAIT)
+    return canvas
+
+
+def clean(page: Page) -> None:
+    """Clean what can be."""
+    page.get_by_test_id("clean").click()
+    state(page, "done")
+
+
+def save(page: Page) -> dict[str, bytes]:
+    """Save the ZIP and return its files by name."""
+    with page.expect_download(timeout=WAIT) as download:
+        page.get_by_test_id("save").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert archive.testzip() is None
+        names = archive.namelist()
+        assert len(set(names)) == len(names)
+        return {name: archive.read(name) for name in names}
+
+
+def instances(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Return the DICOM files of a ZIP."""
+    return {name: content for name, content in files.items() if name.endswith(".dcm")}
+
+
+def read(content: bytes) -> Dataset:
+    """Read a saved file by pydicom."""
+    return pydicom.dcmread(io.BytesIO(content))
+
+
+def statuses(page: Page) -> list[str]:
+    """Return the states of all files, sorted."""
+    return sorted(found.status for found in rows(page))
+
+
+def secrets_in(contents: Iterable[bytes]) -> list[str]:
+    """Return the made-up patient's identifiers that are in any of some outputs."""
+    joined = b"\n".join(contents)
+    return [secret for secret in builders.PATIENT.secrets() if secret.encode() in joined]
