@@ -72,10 +72,10 @@ _LOOKED_AT = frozenset(
     }
 )
 _METHOD_CODES = 0x00120064
-#: Problems that an attribute has only with a value that says something.
-#: Removed by the table, but Type 1 in an IOD: Radiopharmaceutical Start DateTime, Presentation Creation Date and
-#: Time. They hold our dummy.
+#: Removed by the table, but Type 1 in an IOD: Radiopharmaceutical Start DateTime, Presentation Creation Date
+#: and Time. They hold our dummy.
 _NEEDED_DATES = frozenset({0x00181078, 0x00700082, 0x00700083})
+#: Problems that an attribute has only with a value that says something.
 _ABOUT_VALUES = frozenset({"attribute-not-replaced", "text-not-reviewed"})
 _BATCH = 4096
 _MAX_PROBLEMS = 100
