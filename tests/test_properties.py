@@ -57,6 +57,8 @@ ANATOMIC_REGION = 0x00082218  # a sequence that is kept
 STRING_VRS = {"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"}
 NUMBER_VRS = {"US": 2, "UL": 4, "FL": 4, "FD": 8, "SS": 2, "SL": 4, "AT": 4}
 STRUCTURAL = {"SpecificCharacterSet", "SOPClassUID", "Modality", "PixelData", "EncapsulatedDocument"}
+#: Where verification learns what identifies the patient: what is in none of them is no identifier to it.
+IDENTITY = {"PatientName", "PatientID", "AccessionNumber"}
 
 
 def tags_of(vrs: set[str]) -> list[int]:
@@ -64,7 +66,7 @@ def tags_of(vrs: set[str]) -> list[int]:
     return [
         tag
         for tag, row in DicomDictionary.items()
-        if row[0] in vrs and tag > 0x00080005 and row[4] not in STRUCTURAL
+        if row[0] in vrs and tag > 0x00080005 and row[4] not in STRUCTURAL | IDENTITY
     ]
 
 
