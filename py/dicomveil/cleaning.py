@@ -268,9 +268,10 @@ def _additions(instance: Instance, plan: Plan, profile: Profile, writer: _Writer
     if plan.claim.clean:
         additions[0x00280301] = writer.element(0x00280301, "CS", b"NO")
     if plan.claim.redacted:
-        image_type = instance.head.text(0x00080008).split("\\")
-        derived = "\\".join(["DERIVED", *(image_type[1:] or ["SECONDARY"])])
-        additions[0x00080008] = writer.element(0x00080008, "CS", derived.encode("latin-1"))
+        image_type = instance.head.text(0x00080008)
+        known = well_formed("CS", image_type.encode("latin-1"))
+        derived = "\\".join(["DERIVED", *(image_type.split("\\")[1:] if known else ["SECONDARY"])])
+        additions[0x00080008] = writer.element(0x00080008, "CS", derived.encode("ascii"))
     return additions
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dicomveil.encoding import DataSet
-from dicomveil.values import DUMMY_TEXT
+from dicomveil.values import DUMMY_TEXT, well_formed
 
 __all__ = ["Item", "dummy_items"]
 
@@ -46,7 +46,8 @@ def _graphic_annotation(top: DataSet) -> Item:
         (0x00700022, "FL", bytes(8)),
         (0x00700023, "CS", b"POINT"),
     ]
-    name = layer.encode("latin-1", "replace") or DUMMY_TEXT
+    name = layer.encode("latin-1")
+    name = name if name and well_formed("CS", name) else DUMMY_TEXT
     return [(_GRAPHIC_LAYER, "CS", name), (0x00700009, "SQ", [point])]
 
 

@@ -25,6 +25,7 @@ from dicomveil.encoding import (
 )
 from dicomveil.errors import Refused
 from dicomveil.source import BytesSource, Part, Range, Source
+from dicomveil.tables import is_standard_uid
 
 __all__ = ["BIG_ENDIAN", "Encoding", "Instance", "PixelData", "read_instance"]
 
@@ -36,6 +37,7 @@ IMPLICIT = "1.2.840.10008.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
+_ENCAPSULATED = tuple(f"1.2.840.10008.1.2.{number}" for number in ("1.98", "4.", "5", "7.", "8."))
 _NATIVE = frozenset({IMPLICIT, EXPLICIT, DEFLATED, BIG_ENDIAN})
 #: JPIP: the pixels are somewhere else, behind a URL that has to go.
 _UNSUPPORTED = frozenset({"1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.95"})
@@ -97,9 +99,7 @@ def encoding_of(transfer_syntax: str) -> Encoding:
     if transfer_syntax in _NATIVE:
         explicit, little = transfer_syntax != IMPLICIT, transfer_syntax != BIG_ENDIAN
         return Encoding(explicit, little, transfer_syntax == DEFLATED, encapsulated=False)
-    known = transfer_syntax.startswith(
-        ("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.7.", "1.2.840.10008.1.2.8.")
-    ) or transfer_syntax in {"1.2.840.10008.1.2.5", "1.2.840.10008.1.2.1.98"}
+    known = transfer_syntax.startswith(_ENCAPSULATED) and is_standard_uid(transfer_syntax)
     if not known or transfer_syntax in _UNSUPPORTED:
         raise Refused("unsupported-transfer-syntax")
     return Encoding(explicit=True, little=True, deflated=False, encapsulated=True)

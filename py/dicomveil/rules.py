@@ -23,6 +23,7 @@ _CODE_TAGS = frozenset({0x00080100, 0x00080102, 0x00080103, 0x00080104, 0x000801
 #: Attributes that describe the data set itself and are written anew, or have no place in a data set.
 _MARKER_TAGS = frozenset({0x00120062, 0x00120063, 0x00120064, 0x00280303})
 _PRIVATE_CHARACTERISTICS = 0x00080300
+_ENCRYPTED_ATTRIBUTES = 0x04000500
 _TIMEZONE_OFFSET = 0x00080201
 
 #: Coding schemes of PS3.16 Table 8-1 that a site cannot fill with meanings of its own.
@@ -175,6 +176,10 @@ class Rules:
             return _Rule("X", "X", "group-length")
         if tag in _MARKER_TAGS:
             return _Rule("X", "X", "marker")
+        if tag == _ENCRYPTED_ATTRIBUTES:
+            return _Rule(
+                "X", "X", "encrypted"
+            )  # an earlier de-identification's originals: not ours to pass on
         if tag == _PRIVATE_CHARACTERISTICS:
             return _Rule("X", "X", "private")
         row = row_for(tag)
