@@ -191,6 +191,7 @@ def clean(handle: int, size: int, request_json: str) -> str:
                 _session(),
                 pixels=str(request.get("pixels", "review")),
                 redactions=_redactions(request),
+                remove={int(tag) for tag in request.get("remove", ())},
             )
         except Refused as error:
             needs_person = error.code in {"pixels-need-review", "video-unchecked"}

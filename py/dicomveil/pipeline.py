@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from dicomveil import verifying
@@ -106,12 +107,18 @@ def pixel_state(
 
 
 def clean_source(
-    source: Source, session: Session, *, pixels: str = "review", redactions: Sequence[Redaction] = ()
+    source: Source,
+    session: Session,
+    *,
+    pixels: str = "review",
+    redactions: Sequence[Redaction] = (),
+    remove: AbstractSet[int] = frozenset(),
 ) -> Cleaned:
     """Clean one instance and verify the result; only what passed is returned.
 
     ``pixels``: ``review`` refuses an image at risk of burned-in text that no redaction covers, ``confirmed``
-    says that a person looked, ``unclaimed`` says nothing about the pixels.
+    says that a person looked, ``unclaimed`` says nothing about the pixels. ``remove`` holds the tags of
+    attributes that are not to be kept, whatever the rules say: a person asks for it after a find.
 
     Raises:
         Refused: with a code of ``errors.CODES``; nothing of the file may leave then.
@@ -121,7 +128,7 @@ def clean_source(
     inspection = inspect(instance)
     state, claim = pixel_state(inspection, pixels=pixels, redacted=bool(redactions), profile=session.profile)
     warnings = list(instance.warnings)
-    steps = plan(instance, session.rules, claim)
+    steps = plan(instance, session.rules, claim, remove=remove)
     subject = Subject(inspection.patient, session.pseudonyms.shift_days(inspection.patient))
     uids = {
         _INSTANCE: session.new_uid(inspection.instance_uid),

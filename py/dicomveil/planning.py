@@ -12,6 +12,7 @@ carries it out, the page shows it, tests compare it. Decisions that a newcomer w
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -36,7 +37,6 @@ _DUPLICATE = Decision("X", "", "duplicate")
 _LOCAL_CODE = Decision("D", "", "local-code")
 _STALE = Decision("X", "", "stale-after-redaction")
 _CLAIM = Decision("X", "", "marker")
-_HIT = Decision("X", "", "identifier-found")
 _MISPLACED_PIXELS = Decision("X", "", "pixels-not-in-place")
 _CODE_MEANING, _CODE_SCHEME = 0x00080104, 0x00080102
 _BURNED_IN_ANNOTATION = 0x00280301
@@ -86,9 +86,9 @@ class Plan:
 
 
 def plan(
-    instance: Instance, rules: Rules, claim: PixelClaim, *, remove: frozenset[tuple[int, ...]] = frozenset()
+    instance: Instance, rules: Rules, claim: PixelClaim, *, remove: AbstractSet[int] = frozenset()
 ) -> Plan:
-    """Plan the cleaning of one instance; ``remove`` holds paths that verification found an identifier in.
+    """Plan the cleaning of one instance; ``remove`` holds tags that are not to be kept at any depth.
 
     Raises:
         Refused: ``no-sop-class``, ``private-sop-class``, ``encapsulated-document``.
@@ -131,7 +131,7 @@ class _Planner:
         rules: Rules,
         sop_class: str,
         claim: PixelClaim,
-        remove: frozenset[tuple[int, ...]],
+        remove: AbstractSet[int],
         encodings: tuple[str, ...],
     ) -> None:
         self.rules = rules
@@ -219,8 +219,8 @@ class _Planner:
         """Decide about one element of the standard; ``override`` is what its surroundings ask for."""
         tag = element.tag
         decision = override or self.rules.decide(self.sop_class, path)
-        if path in self.remove:
-            decision = _HIT
+        if tag in self.remove and decision.action in "KCU":
+            decision = self.rules.fall_back(self.sop_class, path, "asked-to-remove")
         elif tag in PIXEL_DATA:
             decision = _MISPLACED_PIXELS  # in an item, or a second time: nothing there was looked at
         vr = element.vr
