@@ -171,7 +171,7 @@ def _results(task: Task, paths: Sequence[str], folder: str, jobs: int) -> Iterat
     try:
         while True:
             for number, path in islice(numbered, jobs * _AHEAD - len(waiting)):
-                waiting.append((number, path, pool.submit(_clean, number, path)))
+                waiting.append((number, path, _submit(pool, number, path)))
             if not waiting:
                 return
             number, path, future = waiting.popleft()
@@ -184,7 +184,7 @@ def _results(task: Task, paths: Sequence[str], folder: str, jobs: int) -> Iterat
                 pool = _pool(task, folder, jobs)
                 again = [(n, p) for n, p, _ in waiting]
                 _remove_parts(folder, [n for n, _ in again])
-                waiting = deque((n, p, pool.submit(_clean, n, p)) for n, p in again)
+                waiting = deque((n, p, _submit(pool, n, p)) for n, p in again)
             yield result
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -195,11 +195,22 @@ def _pool(task: Task, folder: str, jobs: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(task, folder))
 
 
+def _submit(pool: ProcessPoolExecutor, number: int, path: str) -> Future[Result]:
+    """Hand a file to a worker. It may be a new process, which never sees Ctrl-C, not even while it starts."""
+    if not hasattr(signal, "pthread_sigmask"):
+        return pool.submit(_clean, number, path)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return pool.submit(_clean, number, path)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _alone(task: Task, folder: str, number: int, path: str) -> Result:
     _remove_parts(folder, [number])
     with _pool(task, folder, 1) as pool:
         try:
-            return pool.submit(_clean, number, path).result()
+            return _submit(pool, number, path).result()
         except BrokenProcessPool:
             _remove_parts(folder, [number])
             return Result(refused_entry(number, "internal-error"))
