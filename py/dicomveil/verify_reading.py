@@ -125,13 +125,13 @@ class Reading:
     def _fail(self, tag: int | None = None) -> Malformed:
         return Malformed("output-malformed" if self._strict else "input-unchecked", tag)
 
-    def _load(self, position: int, need: int) -> int:
+    def _load(self, position: int, need: int, window: int = WINDOW) -> int:
         """Have ``need`` bytes of the file at ``position`` in the window; return how many are there."""
         low = position - self._base
         if low >= 0 and low + need <= len(self._data):
             return len(self._data) - low
         have = self._data[low:] if 0 <= low <= len(self._data) else b""
-        more = self._source.read(position + len(have), max(need - len(have), WINDOW))
+        more = self._source.read(position + len(have), max(need - len(have), window))
         self._data, self._base = have + more, position
         return len(self._data)
 
@@ -355,10 +355,13 @@ class Reading:
     def _skip_fragments(self, p: int, tag: int) -> int:
         """Walk the items of encapsulated Pixel Data (PS3.5 Section A.4); return where they end."""
         unpack = struct.Struct("<HHL" if self.little else ">HHL").unpack_from
+        length = 0
         while True:
             i = p - self._base
             if i < 0 or i + 8 > len(self._data):
-                left = self._load(p, 8) if self._exists(p) else -1
+                # Small fragments are read through, large ones jumped over.
+                window = WINDOW if length < WINDOW >> 1 else 64
+                left = self._load(p, 8, window) if self._exists(p) else -1
                 if 0 <= left < 8 and not self._strict:
                     return p  # the delimiter is missing, as some writers leave it
                 if left < 8:
