@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
 import pytest
-from hypothesis import assume, event, example, given, settings
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset, config, dcmread
 from pydicom._dicom_dict import DicomDictionary
@@ -79,16 +79,17 @@ NUMBER_TAGS = [
 
 letters = st.text("bcdfghjklmnpqrstvwxz", min_size=9, max_size=12)
 digits = st.text("123456789", min_size=9, max_size=10)
-days = st.dates(min_value=date(1931, 1, 1), max_value=date(2024, 12, 28))
+births = st.dates(min_value=date(1931, 1, 1), max_value=date(1989, 12, 28))
+studies = st.dates(min_value=date(1991, 1, 1), max_value=date(2024, 12, 28))
 patients = st.builds(
     Patient,
     name=st.builds("{}^{}".format, letters.map(str.title), letters.map(str.title)),
     patient_id=st.builds("P{}".format, digits),
     other_id=st.builds("O{}".format, digits),
-    birth_date=days.map("{:%Y%m%d}".format),
+    birth_date=births.map("{:%Y%m%d}".format),
     accession=st.builds("A{}".format, digits),
     institution=st.builds("{} {}".format, letters.map(str.title), letters.map(str.title)),
-    study_date=days.map("{:%Y%m%d}".format),
+    study_date=studies.map("{:%Y%m%d}".format),
     root=st.builds("1.2.826.0.1.{}".format, digits),
 )
 syntaxes = st.sampled_from(builders.SYNTAXES)
@@ -154,7 +155,6 @@ def test_no_seeded_identifier_survives(
     options: str,
 ) -> None:
     """Identifiers in any text attribute, at any depth, never come out: removed, or the file refused."""
-    assume(patient.birth_date != patient.study_date)
     ds = builders.BUILDERS[kind](patient, 1)
     target = ds
     with config.disable_value_validation():
