@@ -16,6 +16,7 @@ from dicomveil_receiver.app import make_app
 from dicomveil_receiver.audit import Audit, AuditError
 from dicomveil_receiver.commands import COMMANDS, run_command
 from dicomveil_receiver.logs import Log, quiet_others
+from dicomveil_receiver.sealing import spool_kind
 from dicomveil_receiver.services import Services
 from dicomveil_receiver.serving import bind, make_server, tls_context, url_of
 from dicomveil_receiver.settings import Settings, SettingsError, load_settings
@@ -44,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dicomveil receive",
-        usage="%(prog)s --storage DIR [options] | %(prog)s token|audit ...",
+        usage="%(prog)s --storage DIR [options] | %(prog)s token|audit|identity|unseal ...",
         description="Receive cleaned DICOM instances by STOW-RS, verify each again, keep them in a folder.",
         epilog="Every setting can also be given as DICOMVEIL_<SETTING> in the environment or in a TOML file.",
     )
@@ -97,7 +98,7 @@ def _open_audit(store: Store) -> Audit:
 
 def _open(settings: Settings) -> Store:
     try:
-        return Store(settings.storage)
+        return Store(settings.storage, spool_kind(settings.seal_to))
     except BlockingIOError:
         raise SettingsError("storage is in use by another running receiver") from None
     except (OSError, sqlite3.Error):

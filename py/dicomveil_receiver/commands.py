@@ -9,20 +9,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from dicomveil_receiver.audit import AuditError, verify_audit
+from dicomveil_receiver.durable import make_folders
+from dicomveil_receiver.sealing import SEALED_SUFFIX, new_identity, read_identities, unseal
 from dicomveil_receiver.store import CONTROL
 from dicomveil_receiver.tokens import Tokens
 
 __all__ = ["COMMANDS", "run_command"]
 
-COMMANDS = frozenset({"token", "audit"})
+COMMANDS = frozenset({"token", "audit", "identity", "unseal"})
 _OK, _FOUND, _WRONG_USE = 0, 1, 2
 
 
 def run_command(argv: Sequence[str]) -> int:
     """Run a command; return its exit status: 0, 1 when a check found something, 2 for wrong use."""
     options = _parser().parse_args(argv)
-    control: Path = options.storage / CONTROL
-    if not control.is_dir():
+    control = options.storage / CONTROL if "storage" in options else Path()
+    if "storage" in options and not control.is_dir():
         return _wrong("storage: this folder is not one of a receiver")
     command: int = options.run(control, options)
     return command
@@ -48,6 +50,14 @@ def _parser() -> argparse.ArgumentParser:
     audit = commands.add_parser("audit", help="the audit log").add_subparsers(required=True)
     verify = audit.add_parser("verify", parents=[storage], help="find changed and missing lines")
     verify.set_defaults(run=_verify_audit)
+
+    identity = commands.add_parser("identity", help="make a private key for --seal-to, print its recipient")
+    identity.add_argument("--output", type=Path, required=True, metavar="FILE", help="keep it off the server")
+    identity.set_defaults(run=_identity)
+    unsealing = commands.add_parser("unseal", parents=[storage], help="decrypt what was sealed")
+    unsealing.add_argument("--identity", type=Path, required=True, metavar="FILE", help="the private key")
+    unsealing.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to write into")
+    unsealing.set_defaults(run=_unseal)
     return parser
 
 
@@ -90,6 +100,34 @@ def _verify_audit(control: Path, _options: argparse.Namespace) -> int:
         return _FOUND
     print(f"{head.lines} lines, as they were written; the last hash is {head.hash}")
     return _OK
+
+
+def _identity(_control: Path, options: argparse.Namespace) -> int:
+    try:
+        print(new_identity(options.output))
+    except OSError:
+        return _wrong("output: the file exists, or cannot be written")
+    return _OK
+
+
+def _unseal(_control: Path, options: argparse.Namespace) -> int:
+    try:
+        identities = read_identities(options.identity)
+    except (OSError, ValueError):
+        return _wrong("identity: the file cannot be read, or holds no private key of age")
+    opened = failed = 0
+    for sealed in sorted(options.storage.glob(f"*/*/*.dcm{SEALED_SUFFIX}")):
+        target = options.output / sealed.relative_to(options.storage).with_suffix("")
+        if target.exists():
+            continue
+        try:
+            make_folders(target.parent)
+            unseal(sealed, target, identities)
+            opened += 1
+        except (OSError, ValueError):
+            failed += 1
+    print(f"{opened} unsealed, {failed} failed")
+    return _FOUND if failed else _OK
 
 
 def _wrong(text: str) -> int:

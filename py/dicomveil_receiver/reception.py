@@ -12,7 +12,8 @@ from dicomveil.source import Source
 from dicomveil.verifying import Verified
 from dicomveil_receiver.parts import Parts, is_dicom_part
 from dicomveil_receiver.reasons import ReceiverError
-from dicomveil_receiver.store import Kept, Spool, Store, storage_errors
+from dicomveil_receiver.spool import Spool
+from dicomveil_receiver.store import Kept, Store, storage_errors
 
 __all__ = ["Reception", "Result", "Verify"]
 

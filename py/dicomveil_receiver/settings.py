@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from dicomveil_receiver.sealing import recipients_of
+
 __all__ = ["Settings", "SettingsError", "is_loopback", "load_settings"]
 
 _KIB, _MIB, _GIB = 1 << 10, 1 << 20, 1 << 30
@@ -38,6 +40,9 @@ class Settings:
     port: int = field(default=8042, metadata=_about("port to listen on; 0 takes a free one", int))
     certificate: Path | None = field(default=None, metadata=_about("TLS certificate chain, PEM", Path))
     key: Path | None = field(default=None, metadata=_about("TLS private key, PEM", Path))
+    seal_to: tuple[str, ...] = field(
+        default=(), metadata=_about("encrypt what is stored to this age recipient (age1...)", many=True)
+    )
     metrics: bool = field(
         default=False, metadata=_about("serve GET /metrics (Prometheus) to anybody who can connect", bool)
     )
@@ -105,6 +110,10 @@ class Settings:
             for origin in getattr(self, name):
                 if not _is_origin(origin):
                     raise SettingsError(f"{_flag(name)} must be an origin such as https://example.org")
+        try:
+            recipients_of(self.seal_to)
+        except ValueError:
+            raise SettingsError("seal-to must be a recipient of age: age1...") from None
         lowest = {"port": 0}
         for item in fields(self):
             if item.metadata["kind"] is int and getattr(self, item.name) < lowest.get(item.name, 1):

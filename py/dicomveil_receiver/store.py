@@ -1,33 +1,31 @@
 """A folder that keeps instances as ``<study>/<series>/<instance>.dcm``, named by their (new) UIDs.
 
 An instance arrives in a spool file, so it never has to fit in memory, and gets its final name only when it is
-whole, verified and on the disk. What else the folder holds is in ``.dicomveil``: spool files, index, tokens.
+whole, verified and on the disk. What else the folder holds is in ``.dicomveil``: spool files, index, tokens,
+audit log. A sealed instance's name ends with ``.dcm.age``.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
-import os
 import re
-import secrets
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from dicomveil.source import FileSource
 from dicomveil.verifying import Verified
 from dicomveil_receiver.durable import make_folders, move_durably
 from dicomveil_receiver.index import Index, Row
 from dicomveil_receiver.locking import FolderLock
 from dicomveil_receiver.reasons import ReceiverError
+from dicomveil_receiver.spool import Spool
 
-__all__ = ["CONTROL", "Kept", "Spool", "Store", "is_uid", "storage_errors"]
+__all__ = ["CONTROL", "Kept", "Store", "is_uid", "storage_errors"]
 
 _UID = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*", re.ASCII)
 #: The folder, in a storage, of what is not an instance.
@@ -61,50 +59,21 @@ class Kept(NamedTuple):
     new: bool
 
 
-class Spool:
-    """An instance on its way in: a file of its own, which vanishes unless the store keeps it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / f"{secrets.token_hex(16)}.part"
-        self.size = 0
-        self._hash = hashlib.sha256()
-        self._file = open(self.path, "xb", buffering=0, opener=_open_for_owner)  # noqa: SIM115 - see discard
-
-    def write(self, data: memoryview) -> None:
-        """Append bytes."""
-        self._hash.update(data)
-        self.size += len(data)
-        while data:
-            data = data[self._file.write(data) :]
-
-    def settle(self) -> None:
-        """Put the bytes on the disk, for good."""
-        os.fsync(self._file.fileno())
-
-    def source(self) -> FileSource:
-        """Open what has arrived, for reading; close it after use."""
-        return FileSource(self.path)
-
-    @property
-    def sha256(self) -> str:
-        """The digest of what has arrived, in hexadecimal."""
-        return self._hash.hexdigest()
-
-    def discard(self) -> None:
-        """Close the file and remove it, if it still has its own name."""
-        self._file.close()
-        self.path.unlink(missing_ok=True)
-
-
-def _open_for_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+def _is_whole(target: Path, spool: Spool) -> bool:
+    # What is sealed is longer than what it holds.
+    try:
+        size = target.stat().st_size
+    except FileNotFoundError:
+        return False
+    return size > spool.size if spool.suffix else size == spool.size
 
 
 class Store:
     """The storage folder of one server process; a second process is refused (``BlockingIOError``)."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, new_spool: Callable[[Path], Spool] = Spool) -> None:
         self.folder = folder
+        self._new_spool = new_spool
         self.control = folder / CONTROL
         self._incoming = self.control / "incoming"
         make_folders(self._incoming)
@@ -121,7 +90,7 @@ class Store:
             ReceiverError: ``storage-full`` or ``storage-unavailable``.
         """
         with storage_errors():
-            return Spool(self._incoming)
+            return self._new_spool(self._incoming)
 
     def keep(self, spool: Spool, verified: Verified) -> Kept:
         """Keep a verified instance: when this returns, it is on the disk and in the index.
@@ -133,7 +102,7 @@ class Store:
         if not all(map(is_uid, (*uids, verified.sop_class, verified.transfer_syntax))):
             raise ReceiverError("uid-invalid")
         study, series, instance = uids
-        target = self.folder / study / series / f"{instance}.dcm"
+        target = self.folder / study / series / f"{instance}.dcm{spool.suffix}"
         row = Row(
             instance,
             study,
@@ -148,11 +117,10 @@ class Store:
             stored = self.index.find(instance)
             if stored is not None and stored[:-1] != row[:-1]:
                 raise ReceiverError("instance-conflict")
-            if stored is not None and target.is_file() and target.stat().st_size == spool.size:
+            if stored is not None and _is_whole(target, spool):
                 return Kept(spool.sha256, spool.size, new=False)
-            spool.settle()
             make_folders(target.parent)
-            move_durably(spool.path, target)
+            move_durably(spool.settle(), target)
             self.index.add(row)
         return Kept(spool.sha256, spool.size, new=True)
 

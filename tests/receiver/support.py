@@ -26,6 +26,7 @@ from dicomveil_receiver.app import make_app
 from dicomveil_receiver.audit import Audit
 from dicomveil_receiver.logs import Log, quiet_others
 from dicomveil_receiver.reception import Verify
+from dicomveil_receiver.sealing import spool_kind
 from dicomveil_receiver.services import Services
 from dicomveil_receiver.serving import bind, make_server, url_of
 from dicomveil_receiver.settings import Settings
@@ -143,7 +144,7 @@ def running(folder: Path, verify: Verify = marker_verify, **settings: Any) -> It
     output = io.StringIO()
     log = Log(output)
     quiet_others(log)
-    store = Store(folder)
+    store = Store(folder, spool_kind(chosen.seal_to))
     tokens = Tokens(store.control / "tokens.json")
     token = tokens.add(f"test-{len(tokens.list())}")
     audit = Audit(store.control)

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from dicomveil_receiver import index, store
+from dicomveil_receiver import index, spool
 from dicomveil_receiver.store import Store, is_uid
 from receiver.support import (
     BOUNDARY,
@@ -58,11 +58,11 @@ def test_a_disk_that_fails_is_told_and_gone_on_with(
 
     with monkeypatch.context() as patch:
         if step == "open":
-            patch.setattr(store, "_open_for_owner", fail)
+            patch.setattr(spool, "open_for_owner", fail)
         elif step == "write":
-            patch.setattr(store.Spool, "write", fail)
+            patch.setattr(spool.Spool, "write", fail)
         elif step == "fsync":
-            patch.setattr(store.Spool, "settle", fail)
+            patch.setattr(spool.Spool, "settle", fail)
         else:
             patch.setattr(Path, "replace", fail)
         answer = endpoint.store_instances(make_instance())
