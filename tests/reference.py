@@ -364,7 +364,7 @@ class Reference:
 
     def uids(self, value: bytes) -> bytes:
         """Replace the UIDs that are not the standard's."""
-        uids = value.decode("ascii").rstrip("\0 ").split("\\")
+        uids = [uid.strip("\0 ") for uid in value.decode("latin-1").split("\\")]
         new = (uid if not uid or tables.is_standard_uid(uid) else self.pseudonyms.uid(uid) for uid in uids)
         return even("\\".join(new).encode(), b"\0")
 
@@ -452,7 +452,7 @@ FORMS: Mapping[str, str] = {
     "IS": r"[ 0-9+-]{0,14}",
     "DS": r"[ 0-9+.eE-]{0,24}",
     "UI": r"(?![0-9.]{65})(\d+(\.\d+)*)?",
-    "TM": r"([\d:]{2,8}(\.\d{1,6})? *)?",
+    "TM": r"[\d:]{2,8}(\.\d{1,6})? *",
     "DT": r"[\d.+-]{0,26} *",
 }
 
@@ -469,6 +469,8 @@ def has_form(vr: str, value: bytes) -> bool:
     if vr not in FORMS:
         return True
     text = text.removesuffix("\0")
+    if not text:
+        return True
     if vr == "UI":
         text = text.removesuffix(" ")
     return all(re.fullmatch(FORMS[vr], part, re.ASCII) for part in text.split("\\"))

