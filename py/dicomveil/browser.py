@@ -18,11 +18,13 @@ from dicomveil import __version__, inspecting, reporting
 from dicomveil.cleaning import Subject, cleaner_for
 from dicomveil.errors import DicomveilError, Refused
 from dicomveil.pipeline import Session, clean_source, pixel_state
+from dicomveil.pixels.codecs import is_ready
+from dicomveil.pixels.decode import FrameReader
 from dicomveil.planning import plan
 from dicomveil.profile import OPTIONS, Profile
 from dicomveil.pseudonyms import Key, Pseudonyms
 from dicomveil.reading import Instance, read_instance
-from dicomveil.redacting import Redaction
+from dicomveil.redacting import Redaction, redaction_of
 from dicomveil.source import Range
 from dicomveil.tables import TABLE_EDITION
 from dicomveil.viewing import frame_view, header_view
@@ -44,6 +46,7 @@ class _State:
     session: Session | None = None
     taken: bytes = b""
     instance: tuple[int, Instance] | None = None
+    frames: FrameReader | None = None
 
 
 class _JsSource:
@@ -136,16 +139,7 @@ def inspect(handle: int, size: int) -> str:
 
 
 def _redactions(request: dict[str, Any]) -> list[Redaction]:
-    return [
-        Redaction(
-            int(area["x"]),
-            int(area["y"]),
-            int(area["width"]),
-            int(area["height"]),
-            (int(area["frames"][0]), int(area["frames"][1])) if area.get("frames") else None,
-        )
-        for area in request.get("redactions", ())
-    ]
+    return [redaction_of(area) for area in request.get("redactions", ())]
 
 
 def header(handle: int, size: int, request_json: str) -> str:
@@ -166,11 +160,28 @@ def header(handle: int, size: int, request_json: str) -> str:
     return _answer(work)
 
 
+def ready_for_pixels() -> bool:
+    """Tell whether numpy and imagecodecs are there.
+
+    :func:`frame`, :func:`propose` and :func:`clean` with redactions answer the code ``pixels-not-loaded``
+    if they need them and they are not: the worker then asks the page for both archives, unpacks them, calls
+    ``importlib.invalidate_caches()``, and asks again. Native pixels of 8 and 16 bits never need them, and
+    cleaning without redactions needs them only where an overlay is stored inside compressed pixels.
+    """
+    return is_ready()
+
+
 def frame(handle: int, size: int, index: int) -> str:
-    """Say how to draw a frame: its bytes are in the file (``where`` = ``file``) or in :func:`taken`."""
+    """Say how to draw a frame: its bytes are in the file (``where`` = ``file``) or in :func:`taken`.
+
+    The code ``pixels-not-loaded`` asks for numpy and imagecodecs: see :func:`ready_for_pixels`.
+    """
 
     def work() -> dict[str, Any]:
-        view, part = frame_view(_opened(handle, size), index)
+        instance = _opened(handle, size)
+        if _State.frames is None or _State.frames.instance is not instance:
+            _State.frames = FrameReader(instance)
+        view, part = frame_view(_State.frames, index)
         if isinstance(part, Range):
             return {**view, "where": "file", "offset": part.offset, "length": part.length}
         _State.taken = part

@@ -13,14 +13,8 @@ from dicomveil.inspecting import Inspection, inspect, is_video
 from dicomveil.planning import PixelClaim, plan
 from dicomveil.profile import Profile
 from dicomveil.pseudonyms import Pseudonyms
-from dicomveil.reading import Instance, read_instance
-from dicomveil.redacting import (
-    Redaction,
-    embedded_overlay_bits,
-    masked_pixels,
-    redacted_pixels,
-    trimmed_pixels,
-)
+from dicomveil.reading import read_instance
+from dicomveil.redacting import Redaction, redacted_pixels
 from dicomveil.rules import Rules
 from dicomveil.source import Part, PartsSource, Source
 from dicomveil.values import well_formed
@@ -28,6 +22,8 @@ from dicomveil.values import well_formed
 __all__ = ["PIXEL_MODES", "Cleaned", "Session", "clean_source"]
 
 _INSTANCE, _STUDY, _SERIES = 0x00080018, 0x0020000D, 0x0020000E
+#: Where the frames begin and how long they are, PS3.3 C.7.6.3.1.8: not true of pixels that were rewritten.
+_OFFSET_TABLES = frozenset({0x7FE00001, 0x7FE00002, 0x7FE00003})
 PIXEL_MODES = ("review", "confirmed", "unclaimed")
 
 
@@ -127,8 +123,10 @@ def clean_source(
     instance = read_instance(source)
     inspection = inspect(instance)
     state, claim = pixel_state(inspection, pixels=pixels, redacted=bool(redactions), profile=session.profile)
-    warnings = list(instance.warnings)
-    steps = plan(instance, session.rules, claim, remove=remove)
+    written = redacted_pixels(instance, redactions)
+    warnings = [*instance.warnings, *written.warnings]
+    stale = _OFFSET_TABLES if written.changed else frozenset()
+    steps = plan(instance, session.rules, claim, remove=remove | stale)
     subject = Subject(inspection.patient, session.pseudonyms.shift_days(inspection.patient))
     uids = {
         _INSTANCE: session.new_uid(inspection.instance_uid),
@@ -143,7 +141,7 @@ def clean_source(
         subject,
         missing_uids={tag: uids[tag] for tag in inspection.missing_uids},
     )
-    parts = assembled(instance, header, _pixel_parts(instance, redactions, warnings))
+    parts = assembled(instance, header, written.parts)
     cleaned = Cleaned(
         parts=parts,
         name="/".join(
@@ -161,24 +159,6 @@ def clean_source(
     )
     _verify(source, cleaned, session.profile, subject)
     return cleaned
-
-
-def _pixel_parts(instance: Instance, redactions: Sequence[Redaction], warnings: list[str]) -> list[Part]:
-    """Return the value of Pixel Data as parts: untouched ranges, and rows that were overwritten."""
-    if instance.pixels is None:
-        if redactions:
-            raise Refused("redaction-unsupported")
-        return []
-    part, trimmed = trimmed_pixels(instance)
-    if trimmed:
-        warnings.append("pixel-padding-removed")
-    mask = embedded_overlay_bits(instance)
-    if mask and instance.pixels.encapsulated:
-        raise Refused("embedded-overlay")
-    if mask:
-        part = masked_pixels(instance, part, mask)
-        warnings.append("embedded-overlay-removed")
-    return redacted_pixels(instance, part, redactions) if redactions else [part]
 
 
 def _verify(source: Source, cleaned: Cleaned, profile: Profile, subject: Subject) -> None:

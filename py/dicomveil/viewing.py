@@ -17,10 +17,11 @@ from dicomveil.cleaning import Cleaner
 from dicomveil.encoding import DataSet
 from dicomveil.errors import Refused, format_tag
 from dicomveil.inspecting import Inspection
+from dicomveil.pixels.decode import Description, FrameReader, drawable
 from dicomveil.planning import Plan, Step
 from dicomveil.reading import Instance
-from dicomveil.redacting import is_redactable, pixel_layout, trimmed_pixels
-from dicomveil.source import Part, Range
+from dicomveil.redacting import is_redactable, is_viewable
+from dicomveil.source import Part
 from dicomveil.tables import element_keyword, element_name, uid_name
 
 __all__ = ["frame_view", "header_view", "summary"]
@@ -141,7 +142,6 @@ def summary(instance: Instance, inspection: Inspection) -> dict[str, Any]:
         element = head.find(tag)
         return "" if element is None else _shown("LO", head.value(element), encodings, little=True)
 
-    viewable = is_redactable(instance)
     return {
         "patient": {"key": inspection.patient, "name": text(0x00100010), "id": text(0x00100020)},
         "study": {"uid": inspection.study_uid, "date": text(0x00080020), "description": text(0x00081030)},
@@ -161,8 +161,8 @@ def summary(instance: Instance, inspection: Inspection) -> dict[str, Any]:
         "columns": inspection.columns,
         "frames": inspection.frames,
         "risks": list(inspection.risks),
-        "preview": viewable,
-        "redactable": viewable,
+        "preview": is_viewable(instance),
+        "redactable": is_redactable(instance),
         "has_pixels": inspection.has_pixels,
         "header_bytes": len(head.buffer),
     }
@@ -212,23 +212,31 @@ def _palette(instance: Instance) -> Mapping[str, Any] | None:
     return {"first": first, "rgb": rgb.hex()}
 
 
-def frame_view(instance: Instance, index: int) -> tuple[dict[str, Any], Part]:
-    """Return what is needed to draw one native frame (from 0), and where its bytes are.
+def frame_view(frames: FrameReader, index: int) -> tuple[dict[str, Any], Part]:
+    """Return what is needed to draw one frame (from 0), and where its bytes are.
+
+    Native frames of 8 and 16 bits are shown from where they lie. All others are decoded: to interleaved cells
+    in little endian, JPEG's and JPEG 2000's YBR to RGB, single bits to a byte each; ``note`` is ``scaled``
+    where floating values became 16 bits (``slope`` and ``intercept`` give them back), else ``None``.
 
     Raises:
-        Refused: ``pixels-undecodable`` for pixels that are not native, or for a frame that there is not.
+        Refused: ``pixels-undecodable``, also for a frame that there is not; ``pixels-not-loaded``.
     """
-    layout = pixel_layout(instance)
-    if not is_redactable(instance) or not 0 <= index < layout.frames:
+    instance, layout = frames.instance, frames.layout
+    if not is_viewable(instance) or not 0 <= index < layout.frames:
         raise Refused("pixels-undecodable")
-    part, _ = trimmed_pixels(instance)
-    offset, size = index * layout.frame_bytes, layout.frame_bytes
-    frame: Part = (
-        Range(part.offset + offset, size) if isinstance(part, Range) else part[offset : offset + size]
-    )
+    as_stored = is_redactable(instance) and layout.allocated in {8, 16} and frames.coding == "native"
+    described = Description(layout.photometric, layout.stored, layout.high, layout.signed)
+    if as_stored:
+        part = frames.native_part(index)
+        cells, planar, big_endian = layout.allocated, int(layout.planar), not layout.little
+    else:
+        array, described = drawable(*frames.array(index))
+        part, cells, planar, big_endian = array.tobytes(), 8 * array.dtype.itemsize, 0, False
     transformation = _macro(instance, index, 0x00289145)
     voi = _macro(instance, index, 0x00289132)
     slope, intercept = _decimals(transformation, 0x00281053), _decimals(transformation, 0x00281052)
+    factor, offset = slope[0] if slope else 1.0, intercept[0] if intercept else 0.0
     centers, widths = _decimals(voi, 0x00281050), _decimals(voi, 0x00281051)
     padding = instance.head.numbers(0x00280120)
     view = {
@@ -236,17 +244,18 @@ def frame_view(instance: Instance, index: int) -> tuple[dict[str, Any], Part]:
         "columns": layout.columns,
         "frames": layout.frames,
         "samples": layout.samples,
-        "bits_allocated": layout.allocated,
-        "bits_stored": layout.stored,
-        "high_bit": instance.head.number(0x00280102),
-        "signed": layout.signed,
-        "photometric": layout.photometric,
-        "planar": int(layout.planar),
-        "big_endian": not layout.little,
-        "slope": slope[0] if slope else 1.0,
-        "intercept": intercept[0] if intercept else 0.0,
+        "bits_allocated": cells,
+        "bits_stored": described.bits_stored,
+        "high_bit": described.high_bit,
+        "signed": described.signed,
+        "photometric": described.photometric,
+        "planar": planar,
+        "big_endian": big_endian,
+        "slope": factor * described.slope,
+        "intercept": factor * described.intercept + offset,
         "windows": [list(pair) for pair in zip(centers, widths, strict=False)],
-        "padding": padding[0] if padding else None,
+        "padding": padding[0] if padding and not described.note else None,
         "palette": _palette(instance) if layout.photometric == "PALETTE COLOR" else None,
+        "note": described.note,
     }
-    return view, frame
+    return view, part
