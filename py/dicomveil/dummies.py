@@ -32,6 +32,9 @@ _OBSERVER: Item = [
     (0x0040A088, "SQ", []),
 ]
 _OPERATOR: Item = [(0x00401101, "SQ", [_CODE]), (0x00080082, "SQ", [_CODE])]
+#: Modality Performed Procedure Step, PS3.4 F.7; the UID stands for none.
+_PROCEDURE_STEP: Item = [(0x00081150, "UI", b"1.2.840.10008.3.1.2.3.3"), (0x00081155, "UI", b"2.25.0")]
+_WAVEFORM_ANNOTATION: Item = [(0x0040A0B0, "US", b"\x01\x00\x00\x00"), (0x00700006, "ST", DUMMY_TEXT)]
 _GRAPHIC_LAYER, _GRAPHIC_LAYER_SEQUENCE = 0x00700002, 0x00700060
 
 
@@ -62,6 +65,10 @@ def dummy_items(tag: int, top: DataSet) -> list[Item]:
         return [_OBSERVER]
     if tag in {0x00401101, 0x00080082}:  # Person Identification, Institution Code Sequence
         return [_CODE]
+    if tag == 0x00081111:  # Referenced Performed Procedure Step Sequence
+        return [_PROCEDURE_STEP]
+    if tag == 0x0040B020:  # Waveform Annotation Sequence
+        return [_WAVEFORM_ANNOTATION]
     if tag == 0x00081072:  # Operator Identification Sequence
         return [_OPERATOR]
     if tag == 0x00700001:  # Graphic Annotation Sequence

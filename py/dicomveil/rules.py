@@ -242,7 +242,8 @@ class Rules:
             type_ = "2"  # an IOD whose Types are not known: leave the attribute, without its value
         required = _is_required(type_)
         if code == "X/Z/U*":
-            return "U" if required else "Z" if type_ in {"2", "2C"} else "X"
+            # U for Type 2, too: a segmentation without its references is valid, and of no use to anyone.
+            return "X" if type_ in {None, "3"} else "U"
         if code == "X/D":
             return "D" if type_ in {"1", "1C", "2", "2C"} else "X"
         if code == "Z/D":
