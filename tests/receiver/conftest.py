@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from receiver.support import Endpoint, running
+from receiver.support import Endpoint, running, wait_for_stopping
 
 
 @pytest.fixture
@@ -15,3 +15,9 @@ def endpoint(tmp_path: Path) -> Iterator[Endpoint]:
     """A server with its own empty storage."""
     with running(tmp_path / "storage") as server:
         yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _all_stopped() -> Iterator[None]:
+    yield
+    wait_for_stopping()

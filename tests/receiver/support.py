@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,6 +141,7 @@ def running(folder: Path, verify: Verify = marker_verify, **settings: Any) -> It
     """Run the endpoint in a thread of this process, on a free port of loopback."""
     chosen = Settings(storage=folder, **{"port": 0, **settings})
     chosen.check()
+    wait_for_stopping(folder)
     output = io.StringIO()
     log = Log(output)
     quiet_others(log)
@@ -151,23 +152,39 @@ def running(folder: Path, verify: Verify = marker_verify, **settings: Any) -> It
     services = Services(chosen, store, tokens, audit, verify, log)
     listener = bind(chosen)
     server = make_server(make_app(services), chosen)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+
+    def serve() -> None:
+        with closing(store), closing(audit), closing(listener):
+            server.run(sockets=[listener])
+
+    thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     try:
         yield Endpoint(url_of(chosen, listener), token, folder, store, output)
     finally:
+        # uvicorn takes 0.2 s to stop: nobody waits for it but the next server of the same storage.
         server.should_exit = True
-        thread.join(20)
-        store.close()
-        audit.close()
-        listener.close()
-        assert not thread.is_alive()
+        _stopping[folder] = thread
+
+
+_stopping: dict[Path, threading.Thread] = {}
+
+
+def wait_for_stopping(*folders: Path) -> None:
+    """Wait until the servers of these storages have stopped, or all servers that were told to."""
+    for folder in folders or tuple(_stopping):
+        thread = _stopping.pop(folder, None)
+        if thread is not None:
+            thread.join(20)
+            assert not thread.is_alive()
 
 
 @contextmanager
-def process(folder: Path, *arguments: str, token: str | None = None) -> Iterator[tuple[Endpoint, Any]]:
-    """Run ``dicomveil receive`` as a process; yield the endpoint and the process."""
-    command = [sys.executable, "-c", _MAIN, "--storage", str(folder), "--port", "0", *arguments]
+def process(
+    folder: Path, *arguments: str, token: str | None = None, wrapped: Sequence[str] = ()
+) -> Iterator[tuple[Endpoint, Any]]:
+    """Run ``dicomveil receive`` as a process, ``wrapped`` in a command; yield endpoint and process."""
+    command = [*wrapped, sys.executable, "-c", _MAIN, "--storage", str(folder), "--port", "0", *arguments]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "py", ROOT / "tests")))}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment

@@ -19,7 +19,16 @@ from dicomveil.source import Source
 from dicomveil.verifying import Verified
 from dicomveil_receiver.cli import main
 from dicomveil_receiver.sealing import SealedSpool, recipients_of
-from receiver.support import Endpoint, make_instance, marker_verify, multipart, process, running, uid_of
+from receiver.support import (
+    Endpoint,
+    make_instance,
+    marker_verify,
+    multipart,
+    process,
+    running,
+    uid_of,
+    wait_until,
+)
 
 
 @pytest.fixture
@@ -135,8 +144,7 @@ def test_a_kill_leaves_nothing_in_the_clear(tmp_path: Path, key: tuple[Path, str
     with process(tmp_path / "storage", "--seal-to", key[1]) as (endpoint, server):
         sending = threading.Thread(target=_send_slowly, args=(endpoint, instance))
         sending.start()
-        while not endpoint.spooled() or endpoint.spooled()[0].stat().st_size < 1 << 20:
-            assert sending.is_alive()
+        wait_until(lambda: any(path.stat().st_size >= 1 << 20 for path in endpoint.spooled()))
         server.kill()
         server.wait(10)
         sending.join(10)

@@ -11,6 +11,7 @@ import stat
 import subprocess
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -78,27 +79,21 @@ def test_a_disk_that_fails_is_told_and_gone_on_with(
 
 def test_a_full_file_system_is_told_and_gone_on_with(tmp_path: Path) -> None:
     """507 on a real small file system; when there is room again, the same instance is stored."""
-    mount = tmp_path / "small"
-    mount.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(mount)],  # noqa: S607
-        check=False,
-        capture_output=True,
-    )
-    if made.returncode != 0:
+    small_disk = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=2m tmpfs "$0" && exec "$@"')
+    if subprocess.run([*small_disk, str(tmp_path), "true"], check=False, capture_output=True).returncode:
         pytest.skip("this account cannot mount")
-    try:
-        with running(mount / "storage", min_free_bytes=1) as endpoint:
-            ballast = mount / "ballast"
-            ballast.write_bytes(bytes(1 << 20))
-            large, small = make_instance(size=1 << 20), make_instance()
-            assert endpoint.store_instances(large).status_code == 507
-            assert endpoint.store_instances(large, small).status_code == 202
-            assert [Path(name).stem for name in endpoint.files()] == [uid_of(small)]
-            ballast.unlink()
-            assert endpoint.store_instances(large).status_code == 200
-    finally:
-        subprocess.run(["umount", str(mount)], check=True)  # noqa: S607
+    # The mount is seen by the server alone, and is gone with it.
+    wrapped = (*small_disk, str(tmp_path))
+    with process(tmp_path / "storage", "--min-free-bytes", "1", wrapped=wrapped) as (endpoint, server):
+        seen = replace(endpoint, storage=Path(f"/proc/{server.pid}/root{endpoint.storage}"))
+        ballast = seen.storage.parent / "ballast"
+        ballast.write_bytes(bytes(1 << 20))
+        large, small = make_instance(size=1 << 20), make_instance()
+        assert endpoint.store_instances(large).status_code == 507
+        assert endpoint.store_instances(large, small).status_code == 202
+        assert [Path(name).stem for name in seen.files()] == [uid_of(small)]
+        ballast.unlink()
+        assert endpoint.store_instances(large).status_code == 200
 
 
 def test_an_index_that_is_locked_is_told_and_gone_on_with(
