@@ -14,6 +14,7 @@ from pathlib import Path
 
 import environment
 import licensing
+import patching
 import resolving
 import trimming
 from places import CACHE, DIST, HERE, PACKAGE, WEB, BuildError, say
@@ -75,12 +76,13 @@ def compile_files(
     return trimming.read_archive(kept.read_bytes(), lambda _: True)
 
 
-def python_archives(node: Path, wheels: dict[str, bytes]) -> dict[str, bytes]:
+def python_archives(node: Path, wheels: dict[str, bytes], versions: dict[str, str]) -> dict[str, bytes]:
     """Make the archives of dist/python/."""
     stdlib = trimming.trim_stdlib((resolving.PYODIDE / "python_stdlib.zip").read_bytes())
+    pydicom = patching.patch_pydicom(trimming.trim_pydicom(wheels["pydicom"]), versions["pydicom"])
     trimmed: dict[str, tuple[Files, bool]] = {
         # The second is whether docstrings stay: numpy and imagecodecs work with theirs while being imported.
-        "pydicom": (trimming.trim_pydicom(wheels["pydicom"]), False),
+        "pydicom": (pydicom, False),
         "dicomveil": (package_files(), False),
         "numpy": (trimming.trim_numpy(wheels["numpy"]), True),
         "imagecodecs": (trimming.trim_imagecodecs(wheels["imagecodecs"]), True),
@@ -123,7 +125,7 @@ def contents(node: Path) -> Files:
     wheels = {name: resolving.wheel(pin) for name, pin in pins.items()}
     versions = {name: pin.version for name, pin in pins.items()} | {"pyodide": resolving.pyodide_version()}
     files = web_files()
-    made = python_archives(node, wheels)
+    made = python_archives(node, wheels, versions)
     made |= {f"pyodide/{name}": (resolving.PYODIDE / name).read_bytes() for name in PYODIDE_FILES}
     made |= licensing.licences(wheels, versions)
     clash = files.keys() & made.keys()

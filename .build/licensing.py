@@ -196,7 +196,8 @@ dicomveil
 Licensed under the Apache License, Version 2.0: see LICENSE.
 
 This folder also holds work of others, each under its own licence; the texts are in licences/.
-Archives in python/ are trimmed and byte-compiled. In pydicom, the modules data and examples are empty stubs.
+Archives in python/ are trimmed and byte-compiled. pydicom is changed in four modules, so that it loads its
+parts when they are needed and looks for no sample files; no other third-party source is changed.
 """
 
 

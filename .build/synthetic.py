@@ -9,8 +9,8 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import (
     UID,
     CTImageStorage,
+    EnhancedCTImageStorage,
     ExplicitVRLittleEndian,
-    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
     generate_uid,
 )
 
@@ -72,10 +72,9 @@ def write_ct_series(folder: Path, count: int) -> None:
 
 def write_multiframe(path: Path, frames: int) -> None:
     """Write a multi-frame image of half a megabyte a frame. Its pixels are a hole in the file."""
-    ds = _instance(MultiFrameGrayscaleWordSecondaryCaptureImageStorage, 1)
+    ds = _instance(EnhancedCTImageStorage, 1)
     # A modality and a type without risk of burned-in text: nothing has to be confirmed.
     ds.Modality, ds.ImageType, ds.BurnedInAnnotation = "CT", ["ORIGINAL", "PRIMARY", "AXIAL"], "NO"
-    ds.ConversionType = "DI"
     ds.NumberOfFrames = frames
     ds.PixelData = b""
     length = frames * ROWS * COLUMNS * 2

@@ -45,16 +45,6 @@ _NO_NUMPY_KINDS = (".pyi", ".h", ".a", ".pxd", ".c", ".pyx", ".md", ".txt", ".in
 # The codecs that decode and encode DICOM's transfer syntaxes, and what they share.
 _CODECS = ("_shared", "_imcd", "_jpeg8", "_jpegls", "_jpeg2k", "_htj2k", "_jpegxl")
 
-# pydicom asks for these modules when it is imported; the sample files behind them are not here.
-_PYDICOM_STUBS = {
-    "pydicom/examples/__init__.py": b"",
-    "pydicom/data/__init__.py": (
-        b"def get_charset_files(*args, **kwargs):\n    return []\n\n\n"
-        b"get_palette_files = get_testdata_files = get_charset_files\n\n\n"
-        b"def get_testdata_file(*args, **kwargs):\n    return None\n"
-    ),
-}
-
 
 def read_archive(data: bytes, keep: Callable[[str], bool]) -> Files:
     """Read the files of a ZIP archive that `keep` wants."""
@@ -80,7 +70,7 @@ def trim_pydicom(data: bytes) -> Files:
         folder, _, rest = name.partition("/")
         return not rest.startswith(_NO_PYDICOM) if folder == "pydicom" else name.endswith("/METADATA")
 
-    return read_archive(data, keep) | _PYDICOM_STUBS
+    return read_archive(data, keep)
 
 
 def trim_numpy(data: bytes) -> Files:

@@ -11,6 +11,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pydicom
 import pytest
 
 import bundling
@@ -106,12 +107,12 @@ def test_a_second_build_needs_no_network(dist: Path, tmp_path: Path) -> None:
     assert _files(tmp_path / "dist").keys() == _files(dist).keys()
 
 
-def _in_pyodide(dist: Path, script: str, folder: Path) -> str:
-    """Run a script of Python with what is in dist/, in Pyodide under Node; return what it prints."""
+def _in_pyodide(dist: Path, script: str, folder: Path, *archives: str) -> str:
+    """Run a script of Python with archives of dist/, in Pyodide under Node; return what it prints."""
     (folder / "script.py").write_text(script)
     (folder / "run.mjs").write_text("""
         import { readFileSync } from "node:fs";
-        const [, , dist, script] = process.argv;
+        const [, , dist, script, ...archives] = process.argv;
         const { loadPyodide } = await import(`file://${dist}/pyodide/pyodide.mjs`);
         const platform = { arch: "wasm32", platform: "emscripten_5_0_3" };
         const info = { abi_version: "2026_0", python: "3.14.0", ...platform };
@@ -120,7 +121,7 @@ def _in_pyodide(dist: Path, script: str, folder: Path) -> str:
             stdLibURL: `${dist}/python/stdlib.zip`,
             lockFileContents: { info, packages: {} },
         });
-        for (const name of ["core", "numpy", "imagecodecs"]) {
+        for (const name of archives) {
             const archive = readFileSync(`${dist}/python/${name}.zip`);
             pyodide.unpackArchive(new Uint8Array(archive), "zip");
         }
@@ -133,7 +134,7 @@ def _in_pyodide(dist: Path, script: str, folder: Path) -> str:
         }
         """)
     node, _ = environment.set_up_node()
-    command = [node, folder / "run.mjs", dist, folder / "script.py"]
+    command = [*map(str, (node, folder / "run.mjs", dist, folder / "script.py")), "core", *archives]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=250)
     assert done.returncode == 0, done.stdout[-3000:]
     return done.stdout
@@ -154,7 +155,49 @@ for package in (dicomveil, pydicom, numpy):
             failed.append(f"{module.name}: {error!r}")
 print(failed)
 """
+    assert _in_pyodide(dist, script, tmp_path, "numpy", "imagecodecs").strip() == "[]"
+
+
+@pytest.mark.timeout(300)
+def test_start_loads_neither_pixel_code_nor_numpy(dist: Path, tmp_path: Path) -> None:
+    """The page starts with the core, dictionaries and character sets; the rest waits."""
+    script = """
+import sys
+import dicomveil.browser
+late = {"numpy", "imagecodecs", "pydicom.dataset", "pydicom.filereader", "pydicom.pixels"}
+print(sorted(late & sys.modules.keys()))
+"""
     assert _in_pyodide(dist, script, tmp_path).strip() == "[]"
+
+
+@pytest.mark.timeout(300)
+def test_pydicom_is_whole_although_it_loads_late(dist: Path, tmp_path: Path) -> None:
+    """Every public name of pydicom is there, submodules too, and a file makes a round trip."""
+    script = f"""
+import io
+import pydicom
+assert {pydicom.__all__!r} == pydicom.__all__
+assert all(getattr(pydicom, name) is not None for name in pydicom.__all__)
+assert pydicom.__version__ == {pydicom.__version__!r} and pydicom.uid.CTImageStorage
+assert len(pydicom.config.pixel_data_handlers) == {len(pydicom.config.pixel_data_handlers)}
+for absent in (lambda: pydicom.nothing, lambda: pydicom.config.nothing):
+    try:
+        absent()
+    except AttributeError:
+        continue
+    raise AssertionError
+ds = pydicom.Dataset()
+ds.PatientName, ds.Rows = "A^B", 2
+ds.file_meta = pydicom.FileMetaDataset()
+ds.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID = pydicom.uid.CTImageStorage
+ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID = "2.25.1"
+file = io.BytesIO()
+pydicom.dcmwrite(file, ds, enforce_file_format=True)
+file.seek(0)
+print(pydicom.dcmread(file) == ds)
+"""
+    assert _in_pyodide(dist, script, tmp_path, "numpy", "imagecodecs").strip() == "True"
 
 
 @pytest.mark.timeout(300)
@@ -171,7 +214,9 @@ for name in {CODECS!r}:
     same = numpy.array_equal(decode(encode(image, **lossless[name])), image)
     print(name, same)
 """
-    assert _in_pyodide(dist, script, tmp_path).split() == [x for name in CODECS for x in (name, "True")]
+    assert _in_pyodide(dist, script, tmp_path, "numpy", "imagecodecs").split() == [
+        x for name in CODECS for x in (name, "True")
+    ]
 
 
 def test_the_page_starts_without_complaint(ready: object) -> None:

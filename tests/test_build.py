@@ -21,6 +21,7 @@ import compiling
 import environment
 import fetching
 import licensing
+import patching
 import places
 import resolving
 import trimming
@@ -283,9 +284,13 @@ class TestBundling:
         assert kept.keys() == {
             "pydicom/dataset.py",
             "pydicom-3.0.2.dist-info/METADATA",
-            "pydicom/data/__init__.py",
-            "pydicom/examples/__init__.py",
         }
+
+    def test_a_source_that_is_not_the_expected_one_is_not_patched(self) -> None:
+        """A change to a third party's source is made to the text it was written for, or the build stops."""
+        files = dict.fromkeys(("pydicom/__init__.py", "pydicom/config.py", "pydicom/_version.py"), b"x = 1\n")
+        with pytest.raises(BuildError, match="is not the source"):
+            patching.patch_pydicom(files, "3.0.2")
 
     def test_every_component_has_its_licence(self) -> None:
         """NOTICE names every component, and each licence text it points to is there."""

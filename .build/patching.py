@@ -1,0 +1,138 @@
+"""What is changed in third-party sources for the browser, and why. Only pydicom is.
+
+`import pydicom` loads all that pydicom has, its pixel code included. The page starts with dictionaries and
+character sets alone, so what is not asked for waits until it is: a third of Python's start-up is saved.
+What pydicom offers stays the same; only its sample files are not here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from places import BuildError
+from trimming import Files
+
+
+class Patch(NamedTuple):
+    """A replacement of `old`, which must be there exactly once, by `new`."""
+
+    path: str
+    old: str
+    new: str
+
+
+_LATE_NAMES = Patch(
+    "pydicom/__init__.py",
+    """\
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+import pydicom.examples
+from pydicom.filereader import dcmread
+from pydicom.filewriter import dcmwrite
+from pydicom.pixels.utils import pixel_array, iter_pixels
+from pydicom.sequence import Sequence
+""",
+    '''\
+_HOMES = {
+    "DataElement": "dataelem",
+    "Dataset": "dataset",
+    "FileDataset": "dataset",
+    "FileMetaDataset": "dataset",
+    "dcmread": "filereader",
+    "dcmwrite": "filewriter",
+    "pixel_array": "pixels.utils",
+    "iter_pixels": "pixels.utils",
+    "Sequence": "sequence",
+}
+
+
+def __getattr__(name):
+    """dicomveil: import a name, or a module, when it is first asked for (PEP 562)."""
+    from importlib import import_module
+
+    if name in _HOMES:
+        value = getattr(import_module(f"pydicom.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    if not name.startswith("__"):
+        try:
+            return import_module(f"pydicom.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"pydicom.{name}":
+                raise
+    raise AttributeError(f"module 'pydicom' has no attribute {name!r}")
+
+''',
+)
+_LATE_HANDLERS = Patch(
+    "pydicom/config.py",
+    """\
+import pydicom.pixel_data_handlers.numpy_handler as np_handler  # noqa
+import pydicom.pixel_data_handlers.rle_handler as rle_handler  # noqa
+import pydicom.pixel_data_handlers.pillow_handler as pillow_handler  # noqa
+import pydicom.pixel_data_handlers.jpeg_ls_handler as jpegls_handler  # noqa
+import pydicom.pixel_data_handlers.gdcm_handler as gdcm_handler  # noqa
+import pydicom.pixel_data_handlers.pylibjpeg_handler as pylibjpeg_handler  # noqa
+
+pixel_data_handlers = [
+    np_handler,
+    gdcm_handler,
+    pillow_handler,
+    jpegls_handler,
+    pylibjpeg_handler,
+    rle_handler,
+]
+""",
+    '''\
+_HANDLERS = {
+    "np_handler": "numpy_handler",
+    "gdcm_handler": "gdcm_handler",
+    "pillow_handler": "pillow_handler",
+    "jpegls_handler": "jpeg_ls_handler",
+    "pylibjpeg_handler": "pylibjpeg_handler",
+    "rle_handler": "rle_handler",
+}
+
+
+def __getattr__(name):
+    """dicomveil: import the handlers of pixel data when they are first asked for (PEP 562)."""
+    from importlib import import_module
+
+    if name in _HANDLERS:
+        return import_module(f"pydicom.pixel_data_handlers.{_HANDLERS[name]}")
+    if name == "pixel_data_handlers":
+        globals()[name] = [__getattr__(handler) for handler in _HANDLERS]
+        return globals()[name]
+    raise AttributeError(f"module 'pydicom.config' has no attribute {name!r}")
+
+
+''',
+)
+
+
+def _fixed_version(version: str) -> tuple[Patch, ...]:
+    """Write the version down: importlib.metadata would load the package email to find it."""
+    path = "pydicom/_version.py"
+    return (
+        Patch(path, "from importlib.metadata import version\n", ""),
+        Patch(path, 'version("pydicom")', f'"{version}"'),
+    )
+
+
+# The colour palettes are looked for among the sample files.
+_NO_SAMPLES = b"def get_palette_files(pattern):\n    return []\n"
+
+
+def patch_pydicom(files: Files, version: str) -> Files:
+    """Return pydicom's files with the changes.
+
+    Raises:
+        BuildError: a source is not what the change is for.
+    """
+    patched = files | {"pydicom/data/__init__.py": _NO_SAMPLES}
+    for patch in (_LATE_NAMES, _LATE_HANDLERS, *_fixed_version(version)):
+        text = patched[patch.path].decode()
+        if text.count(patch.old) != 1:
+            raise BuildError(f"{patch.path} is not the source that .build/patching.py was written for.")
+        patched[patch.path] = text.replace(patch.old, patch.new).encode()
+    return patched
