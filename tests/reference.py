@@ -1,40 +1,47 @@
 """The same de-identification by pydicom alone: what the pipeline must give, element by element.
 
 Written from PS3.15 Annex E, DESIGN.md and the decisions that ``planning`` and ``rules`` document; it shares
-the tables, the pseudonyms and the version with the package, and nothing else. It is slow and simple: pydicom
-reads the data elements raw, and every element either keeps its bytes or gets new ones.
+the tables, the vocabulary, the pseudonyms and the version with the package, and nothing else. It is slow and
+simple: pydicom reads the data elements raw, and every element either keeps its bytes or gets new ones.
 """
 
 from __future__ import annotations
 
-import io
 import math
 import re
-import struct
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Any
 
-from pydicom import dcmread
-from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.dataset import Dataset, FileDataset
-from pydicom.filereader import read_sequence
-from pydicom.sequence import Sequence
+from pydicom.charset import convert_encodings, decode_bytes
 
 import dicomveil
 from dicomveil import tables
+from dicomveil.descriptors import clean_description
 from dicomveil.pseudonyms import Pseudonyms
-
-Tree = dict[int, tuple[str, "bytes | list[Tree]"]]
+from reference_dummies import code_item, dummy_items, text
+from reference_values import (
+    BULK,
+    DATES,
+    DUMMIES,
+    IDENTIFYING,
+    TEXT,
+    even,
+    has_form,
+    shift_da,
+    shift_dt,
+)
+from trees import NEW_UID, File, Tree
 
 LONG_DATES, SHIFTED_DATES = "retain_longitudinal_full_dates", "retain_longitudinal_modified_dates"
-DATES = {"DA", "TM", "DT"}
-TEXT = {"SH", "LO", "ST", "LT", "UC", "UT"}
-IDENTIFYING = {"AE", "AS", "PN", "UR"}
-BULK = {"OB", "OD", "OF", "OL", "OV", "OW"}
-UNIT = {"OW": 2, "US": 2, "SS": 2, "AT": 4, "UL": 4, "SL": 4, "FL": 4, "OF": 4, "OL": 4}
-UNIT |= dict.fromkeys(("FD", "OD", "OV", "SV", "UV"), 8)
+TIMEZONE = 0x00080201
+#: Value type of a content item -> the attribute that holds its value (PS3.3 section C.17.3).
+CONTENT_VALUES = {
+    "TEXT": 0x0040A160,
+    "PNAME": 0x0040A123,
+    "DATE": 0x0040A121,
+    "TIME": 0x0040A122,
+    "DATETIME": 0x0040A120,
+    "CODE": 0x0040A168,
+    "NUM": 0x0040A300,
+}
 MARKERS = {0x00120062, 0x00120063, 0x00120064, 0x00280303}
 CODE_MACRO = {0x00080100, 0x00080102, 0x00080103, 0x00080104, 0x00080119}
 PIXELS = {0x7FE00008, 0x7FE00009, 0x7FE00010}
@@ -46,85 +53,8 @@ RESOLUTION: dict[str, tuple[dict[str, str], str]] = {
     "X/D": ({"1": "D", "1C": "D", "2": "D", "2C": "D"}, "X"),
     "Z/D": ({"1": "D", "1C": "D"}, "Z"),
     "X/Z/D": ({"1": "D", "1C": "D", "2": "Z", "2C": "Z"}, "X"),
-    "X/Z/U*": ({"1": "U", "1C": "U", "2": "Z", "2C": "Z"}, "X"),
+    "X/Z/U*": ({"1": "U", "1C": "U", "2": "U", "2C": "U"}, "X"),
 }
-
-REMOVED = b"REMOVED"
-#: Stands for any UID that is new.
-NEW_UID = b"2.25."
-DUMMIES = {
-    "AE": REMOVED, "AS": b"000Y", "CS": REMOVED, "DA": b"19000101", "DS": b"0", "DT": b"19000101000000",
-    "IS": b"0", "TM": b"000000", "UR": b"urn:removed", "PN": REMOVED, "OB": bytes(2), "UN": bytes(2),
-    **dict.fromkeys(TEXT, REMOVED), **{vr: bytes(size) for vr, size in UNIT.items()},
-}  # fmt: skip
-
-
-def code_item(value: bytes, scheme: bytes, meaning: bytes) -> Tree:
-    """Return a code."""
-    return {
-        0x00080100: ("SH", even(value)),
-        0x00080102: ("SH", even(scheme)),
-        0x00080104: ("LO", even(meaning)),
-    }
-
-
-def even(value: bytes, padding: bytes = b" ") -> bytes:
-    """Pad to even length."""
-    return value + padding * (len(value) % 2)
-
-
-@dataclass
-class File:
-    """What pydicom reads of a file: its transfer syntax and the raw tree of its data set."""
-
-    ds: FileDataset
-    tree: Tree
-    explicit: bool
-    little: bool
-
-
-def read(data: bytes) -> File:
-    """Read a file by pydicom without converting any value."""
-    ds = dcmread(io.BytesIO(data), force=True)
-    implicit, little = ds.original_encoding
-    return File(ds, tree_of(ds), explicit=not implicit, little=bool(little))
-
-
-def raw_elements(ds: Dataset) -> Iterator[RawDataElement | DataElement]:
-    """Yield the elements as pydicom holds them before conversion."""
-    for tag in sorted(ds.keys()):
-        yield ds.get_item(tag)
-
-
-def tree_of(ds: Dataset) -> Tree:
-    """Return tag -> (VR, value bytes or items) at every depth; the VR is PS3.6's where none is encoded."""
-    tree: Tree = {}
-    for elem in raw_elements(ds):
-        tag = int(elem.tag)
-        vrs = tables.element_vrs(tag) or ("UN",)
-        vr = elem.VR or vrs[0]
-        if isinstance(elem, DataElement):
-            if isinstance(elem.value, Sequence):
-                tree[tag] = ("SQ", [tree_of(item) for item in elem.value])
-            else:
-                tree[tag] = (vr, as_bytes(elem))
-            continue
-        value = elem.value or b""
-        if vr == "SQ" or (vr == "UN" and vrs == ("SQ",)):
-            implicit = elem.is_implicit_VR if vr == "SQ" else True
-            items = read_sequence(io.BytesIO(value), implicit, elem.is_little_endian, len(value), "iso8859")
-            tree[tag] = ("SQ", [tree_of(item) for item in items])
-        else:
-            tree[tag] = (vr, value)
-    return tree
-
-
-def as_bytes(elem: DataElement) -> bytes:
-    """Return the bytes of an element that pydicom converted on reading (Specific Character Set)."""
-    if isinstance(elem.value, bytes):
-        return elem.value
-    values: Any = [elem.value] if elem.VM < 2 else elem.value
-    return even("\\".join("" if value is None else str(value) for value in values).encode("latin-1"))
 
 
 class Reference:
@@ -143,8 +73,7 @@ class Reference:
 
     def text(self, tag: int, tree: Tree | None = None) -> str:
         """Return a value as stripped text."""
-        _vr, value = (self.file.tree if tree is None else tree).get(tag, ("", b""))
-        return value.decode("latin-1").strip(" \0") if isinstance(value, bytes) else ""
+        return text(self.file.tree if tree is None else tree, tag)
 
     def find_identity(self) -> str:
         """Return whose instance it is: by Patient ID, or name and birth date, or the study."""
@@ -163,6 +92,9 @@ class Reference:
         for tag in (0x00080018, 0x0020000D, 0x0020000E):
             if not self.text(tag) and tables.attribute_type(self.sop_class, (tag,)):
                 tree[tag] = ("UI", NEW_UID)
+        told = str(self.file.ds.file_meta.get("MediaStorageSOPInstanceUID", ""))
+        if "retain_uids" in self.options and told and not self.text(0x00080018):
+            tree[0x00080018] = ("UI", even(told.encode(), b"\0"))
         if not self.text(0x00080016):
             tree[0x00080016] = ("UI", even(self.sop_class.encode(), b"\0"))
         return dict(sorted(tree.items()))
@@ -183,11 +115,8 @@ class Reference:
 
     def markers(self) -> Tree:
         """Return what PS3.15 E.1.1 asks to be written."""
-        names = (
-            ["basic", *self.options]
-            if self.clean_pixels
-            else ["basic", *(self.options - {"clean_pixel_data"})]
-        )
+        ran = self.options - {"clean_recognizable_visual_features"}
+        names = ["basic", *(ran if self.clean_pixels else ran - {"clean_pixel_data"})]
         codes = sorted(tables.METHOD_CODES[name] for name in names)
         temporal = b"UNMODIFIED" if LONG_DATES in self.options else b"REMOVED"
         if SHIFTED_DATES in self.options:
@@ -207,11 +136,14 @@ class Reference:
 
     def clean(self, tree: Tree, path: tuple[int, ...]) -> Tree:
         """Return what is left of a data set or an item."""
-        out: Tree = {}
+        out = self.safe_private(tree, path)
+        concept = self.concept_action(tree) if path else None
         local_code = (
             bool(path) and 0x00080104 in tree and not self.is_public_scheme(self.text(0x00080102, tree))
         )
         for tag, (encoded_vr, value) in tree.items():
+            if tag >> 16 & 1:
+                continue
             if tag in PIXELS:
                 if not path:
                     out[tag] = (encoded_vr, self.pixels(value) if isinstance(value, bytes) else value)
@@ -220,28 +152,98 @@ class Reference:
             action = self.action(tag, (*path, tag))
             if local_code and tag == 0x00080104:
                 action = "D"
+            elif concept is not None and concept[1] == tag:
+                action = concept[0]
             if action == "X":
                 continue
             if isinstance(value, list) or vr == "SQ":
                 if not isinstance(value, list):
                     if action in "ZD":
-                        out[tag] = ("SQ", self.dummy_items(tag) if action == "D" else [])
+                        out[tag] = ("SQ", dummy_items(tag, self.file) if action == "D" else [])
                     continue
                 if vr == "SQ":
                     out[tag] = ("SQ", self.sequence(tag, action, value, (*path, tag)))
                 continue
-            if action in "KCU" and not self.can_stay(tag, vr, encoded_vr, value, action):
-                action = self.fallback(tag, (*path, tag))
-                if action == "X":
+            if action == "C" and vr in TEXT and tag != TIMEZONE:
+                cleaned = self.described(tree, vr, value)
+                if cleaned:
+                    out[tag] = (vr, cleaned)
                     continue
+                action = self.fallback(tag, (*path, tag))
+            elif action in "KCU" and not self.can_stay(tag, vr, encoded_vr, value, action):
+                action = self.fallback(tag, (*path, tag))
+            if action == "X":
+                continue
             out[tag] = (vr, self.new_value(tag, vr, value, action))
         return out
 
     def sequence(self, tag: int, action: str, items: list[Tree], path: tuple[int, ...]) -> list[Tree]:
         """Return the items of a sequence that is not removed."""
         if action in "KCU":
-            return [self.clean(item, path) for item in items]
-        return self.dummy_items(tag) if action == "D" else []
+            return [self.clean(item, path) for item in items if (self.concept_action(item) or "K")[0] != "X"]
+        return dummy_items(tag, self.file) if action == "D" else []
+
+    def concept_action(self, item: Tree) -> tuple[str, int | None] | None:
+        """Return what Table E.3.4-1 says of a content item, and the attribute of its value."""
+        names = item.get(0x0040A043, ("SQ", []))[1]
+        kind = self.text(0x0040A040, item)
+        if not kind or not names or isinstance(names, bytes):
+            return None
+        value = self.text(0x00080100, names[0]) or self.text(0x00080119, names[0])
+        codes = tables.concept_codes(self.text(0x00080102, names[0]), value)
+        if codes is None:
+            return None
+        basic, options = codes
+        tag = CONTENT_VALUES.get(kind)
+        active = {options[option]: option for option in self.options if option in options}
+        if "K" in active:
+            return "K", tag
+        can_clean = kind == "TEXT" or (SHIFTED_DATES in self.options and options.get(SHIFTED_DATES) == "C")
+        if "C" in active and can_clean:
+            return "C", tag
+        return ("X" if basic == "X" else "D"), tag
+
+    def described(self, tree: Tree, vr: str, value: bytes) -> bytes:
+        """Return what the vocabulary leaves of a text, cut between words where it is too long."""
+        declared = self.text(0x00080005, tree if 0x00080005 in tree else self.file.tree)
+        try:
+            encodings = convert_encodings(declared.split("\\"))
+        except (LookupError, ValueError):
+            encodings = ["iso8859"]
+        text = clean_description(decode_bytes(value, encodings, set(b"\\\n\f\r\t")))
+        limit = {"SH": 16, "LO": 64, "ST": 1024, "LT": 10240}.get(vr, len(text))
+        if len(text) > limit:
+            text = text[:limit] if " " not in text[: limit + 1] else text[: limit + 1].rsplit(" ", 1)[0]
+        return even(text.encode("ascii"))
+
+    def safe_private(self, tree: Tree, path: tuple[int, ...]) -> Tree:
+        """Return the private elements of Table E.3.10-1, and the creators that they need."""
+        out: Tree = {}
+        if "retain_safe_private" not in self.options:
+            return out
+        for tag, (encoded_vr, value) in tree.items():
+            creator_tag = tag & 0xFFFF0000 | tag >> 8 & 0xFF
+            if not tag >> 16 & 1 or tag & 0xFFFF < 0x1000 or creator_tag not in tree:
+                continue
+            listed = tables.safe_private().get(self.text(creator_tag, tree), {})
+            vr = listed.get(f"{tag >> 16:04X}{tag & 0xFF:02X}")
+            if vr is None or encoded_vr not in {vr, "UN"} or vr in BULK | IDENTIFYING | {"TM", "UN"}:
+                continue
+            if vr == "SQ":
+                if isinstance(value, bytes):
+                    continue
+                out[tag] = ("SQ", self.sequence(tag, "K", value, (*path, tag)))
+            elif isinstance(value, list) or not has_form(vr, value) or vr in {"DA", "DT"} - self.kept_dates():
+                continue
+            else:
+                action = "U" if vr == "UI" and "retain_uids" not in self.options else "K"
+                out[tag] = (vr, self.new_value(tag, vr, value, action))
+            out[creator_tag] = tree[creator_tag]
+        return out
+
+    def kept_dates(self) -> set[str]:
+        """Return the VRs of dates that stay as they are."""
+        return {"DA", "DT"} if LONG_DATES in self.options else set()
 
     def is_public_scheme(self, scheme: str) -> bool:
         """Whether the meaning of a code is the public scheme's and not a site's."""
@@ -266,14 +268,21 @@ class Reference:
         if row is not None:
             if any(row.options.get(option) == "K" for option in self.options):
                 return "K", row.basic
-            shifted = SHIFTED_DATES in self.options and row.options.get(SHIFTED_DATES) == "C"
-            if shifted and (row.vr[0] in DATES or tag == 0x00080201):
-                return "C", row.basic
-            return row.basic, row.basic
+            is_cleaned = any(self.can_clean(tag, row, option) for option in self.options)
+            return ("C" if is_cleaned else row.basic), row.basic
         vrs = tables.element_vrs(tag)
         if not vrs or 0x6000 <= group <= 0x60FF or vrs[0] == "UN":
             return "X", "X"
         return self.rule_of_vr(tag, vrs[0])
+
+    @staticmethod
+    def can_clean(tag: int, row: tables.Row, option: str) -> bool:
+        """Whether an option asks to clean an attribute, in a way that there is."""
+        if row.options.get(option) != "C" or not row.vr:
+            return False
+        if option == SHIFTED_DATES:
+            return row.vr[0] in DATES or tag == TIMEZONE
+        return row.vr[0] in {"SQ"} | TEXT or (row.vr[0] == "AE" and option == "retain_device_identity")
 
     def rule_of_vr(self, tag: int, vr: str) -> tuple[str, str]:
         """Return the rule of an attribute outside the table: its VR's (PS3.15 E.1.1 allows it)."""
@@ -284,7 +293,8 @@ class Reference:
                 return "K", "X/Z/D"
             return ("C" if SHIFTED_DATES in self.options else "X/Z/D"), "X/Z/D"
         if vr in TEXT:
-            return ("safe" if tag in tables.SAFE_TEXT else "X/Z/D"), "X/Z/D"
+            free = "C" if "clean_descriptors" in self.options else "X/Z/D"
+            return ("safe" if tag in tables.SAFE_TEXT else free), "X/Z/D"
         if vr in BULK:
             return "bulk", "X"
         return ("X/Z/D" if vr in IDENTIFYING else "K"), "X/Z/D"
@@ -325,9 +335,9 @@ class Reference:
                 return False
             if vr == "DT" and shift_dt(value, self.days) is None:
                 return False
-            if tag == 0x00080201 and value and not re.fullmatch(rb"[+-](0\d|1[0-4])[0-5]\d ?", value):
+            if tag == TIMEZONE and value and not re.fullmatch(rb"[+-](0\d|1[0-4])[0-5]\d ?", value):
                 return False
-            if vr not in DATES and tag != 0x00080201:
+            if vr not in DATES | {"AE"} and tag != TIMEZONE:
                 return False
         if not has_form(vr, value):
             return False
@@ -339,11 +349,15 @@ class Reference:
 
     def new_value(self, tag: int, vr: str, value: bytes, action: str) -> bytes:
         """Return the bytes of a value after its action."""
+        if action == "K" and vr == "AS" and re.fullmatch(rb"\d{3}Y", value) and int(value[:3]) > 89:
+            return b"090Y"
         if action == "K":
             return even(value, b"\0" if vr in {"UI", "OB", "UN"} else b" ")
         if action in "UC":
             if vr == "UI":
                 return self.uids(value)
+            if vr == "AE":
+                return even(self.pseudonyms.ae_title(value.decode("latin-1").strip(" \0")).encode())
             if vr in {"DA", "DT"}:
                 return (shift_da if vr == "DA" else shift_dt)(value, self.days) or b""
             return even(value)
@@ -367,136 +381,3 @@ class Reference:
         uids = [uid.strip("\0 ") for uid in value.decode("latin-1").split("\\")]
         new = (uid if not uid or tables.is_standard_uid(uid) else self.pseudonyms.uid(uid) for uid in uids)
         return even("\\".join(new).encode(), b"\0")
-
-    def dummy_items(self, tag: int) -> list[Tree]:
-        """Return what stands in a sequence of Type 1 that is replaced."""
-        code = code_item(REMOVED, b"99DICOMVEIL", REMOVED)
-        if tag == 0x0040A730:
-            concept = code_item(b"121106", b"DCM", b"Comment")
-            text: Tree = {
-                0x0040A010: ("CS", b"CONTAINS"),
-                0x0040A040: ("CS", b"TEXT"),
-                0x0040A043: ("SQ", [concept]),
-                0x0040A160: ("UT", even(REMOVED)),
-            }
-            return [text]
-        if tag == 0x0040A073:
-            observer: Tree = {
-                0x0040A027: ("LO", even(REMOVED)),
-                0x0040A030: ("DT", b"19000101000000"),
-                0x0040A075: ("PN", even(REMOVED)),
-                0x0040A088: ("SQ", []),
-            }
-            return [observer]
-        if tag in {0x00401101, 0x00080082}:
-            return [code]
-        if tag == 0x00081072:
-            return [{0x00080082: ("SQ", [code]), 0x00401101: ("SQ", [code])}]
-        if tag == 0x00700001:
-            return [self.graphic_annotation()]
-        return []
-
-    def graphic_annotation(self) -> Tree:
-        """Return a point in the first graphic layer."""
-        layers = self.file.tree.get(0x00700060, ("SQ", []))[1]
-        name = self.text(0x00700002, layers[0]) if isinstance(layers, list) and layers else ""
-        order = "<" if self.file.little else ">"
-        point: Tree = {
-            0x00700005: ("CS", even(b"PIXEL")),
-            0x00700020: ("US", struct.pack(order + "H", 2)),
-            0x00700021: ("US", struct.pack(order + "H", 1)),
-            0x00700022: ("FL", bytes(8)),
-            0x00700023: ("CS", even(b"POINT")),
-        }
-        return {0x00700002: ("CS", even(name.encode("latin-1") or REMOVED)), 0x00700009: ("SQ", [point])}
-
-
-def shift_da(value: bytes, days: int) -> bytes | None:
-    """Shift the dates of a DA value; None if one is not a date."""
-    parts = [part.strip() for part in value.rstrip(b" \0").split(b"\\")]
-    moved = [b"" if not part else moved_day(part.replace(b".", b""), days) for part in parts]
-    if any(part and not re.fullmatch(rb"\d{4}(\.?)\d\d\.?\d\d", part) for part in parts) or None in moved:
-        return None
-    return even(b"\\".join(part or b"" for part in moved))
-
-
-def moved_day(day: bytes, days: int) -> bytes | None:
-    """Shift YYYYMMDD."""
-    try:
-        moved = date(int(day[:4]), int(day[4:6]), int(day[6:8])) + timedelta(days)
-    except (ValueError, OverflowError):
-        return None
-    return f"{moved.year:04}{moved.month:02}{moved.day:02}".encode()
-
-
-def shift_dt(value: bytes, days: int) -> bytes | None:
-    """Shift the dates of a DT value, keeping precision, time and offset; None if one is not one."""
-    out = []
-    for part in (part.strip() for part in value.rstrip(b" \0").split(b"\\")):
-        if not part:
-            out.append(b"")
-            continue
-        if not re.fullmatch(rb"\d{4}(\d\d){0,2}(\d{2,6}(\.\d{1,6})?)?([+-]\d{4})?", part):
-            return None
-        digits = len(re.match(rb"\d+", part)[0])  # type: ignore[index]
-        known = min(digits, 8)
-        moved = moved_day((part[:known] + b"0715"[known - 8 :])[:8] if known < 8 else part[:8], days)
-        if moved is None:
-            return None
-        out.append(moved[:known] + part[known:])
-    return even(b"\\".join(out))
-
-
-FORMS: Mapping[str, str] = {
-    "CS": r"[A-Z0-9_ /.+-]{0,16}",
-    "IS": r"[ 0-9+-]{0,14}",
-    "DS": r"[ 0-9+.eE-]{0,24}",
-    "UI": r"(?![0-9.]{65})(\d+(\.\d+)*)?",
-    "TM": r"[\d:]{2,8}(\.\d{1,6})? *",
-    "DT": r"[\d.+-]{0,26} *",
-}
-
-
-def has_form(vr: str, value: bytes) -> bool:
-    """Whether a value has the form of its VR (PS3.5 section 6.2), as far as hiding something in it goes."""
-    if vr in UNIT:
-        return len(value) % UNIT[vr] == 0
-    text = value.decode("latin-1")
-    if vr == "AS":
-        return re.fullmatch(r"(\d{3}[DWMY] ?)?", text, re.ASCII) is not None
-    if vr == "DA":
-        return re.fullmatch(r"(\d{8}(\\\d{8})*)? *\0?", text, re.ASCII) is not None
-    if vr not in FORMS:
-        return True
-    text = text.removesuffix("\0")
-    if not text:
-        return True
-    if vr == "UI":
-        text = text.removesuffix(" ")
-    return all(re.fullmatch(FORMS[vr], part, re.ASCII) for part in text.split("\\"))
-
-
-def differences(expected: Tree, found: Tree, *, explicit: bool, path: str = "") -> list[str]:
-    """Return where two trees differ, without the values: they may be a patient's."""
-    out = []
-    for tag in sorted(expected.keys() | found.keys()):
-        here = f"{path}({tag >> 16:04X},{tag & 0xFFFF:04X})"
-        if tag not in found:
-            out.append(f"{here} is missing")
-        elif tag not in expected:
-            out.append(f"{here} should not be there")
-        else:
-            (vr, value), (found_vr, found_value) = expected[tag], found[tag]
-            if explicit and vr != found_vr and " or " not in vr + found_vr:
-                out.append(f"{here} has VR {found_vr}, not {vr}")
-            if isinstance(value, list) and isinstance(found_value, list):
-                if len(value) != len(found_value):
-                    out.append(f"{here} has {len(found_value)} items, not {len(value)}")
-                for number, (item, found_item) in enumerate(zip(value, found_value, strict=False)):
-                    out += differences(item, found_item, explicit=explicit, path=f"{here}[{number + 1}]")
-            elif value == NEW_UID:
-                if not isinstance(found_value, bytes) or not found_value.startswith(NEW_UID):
-                    out.append(f"{here} is no new UID")
-            elif value != found_value:
-                out.append(f"{here} has another value")
-    return out

@@ -15,7 +15,7 @@ from pydicom._dicom_dict import DicomDictionary
 from pydicom.sequence import Sequence
 
 import builders
-import reference
+import trees
 from builders import Patient
 from dicomveil import pipeline, tables
 from dicomveil.errors import CODES, Refused
@@ -112,7 +112,7 @@ def survivors(output: bytes, texts: list[str]) -> list[str]:
     return [text for text in texts if any(text.lower().encode(name, "ignore") in low for name in encodings)]
 
 
-def pairs(before: reference.Tree, after: reference.Tree) -> Iterator[tuple[int, str, bytes, bytes]]:
+def pairs(before: trees.Tree, after: trees.Tree) -> Iterator[tuple[int, str, bytes, bytes]]:
     """Yield (tag, VR, value before, value after) of the elements that are in both trees, at every depth."""
     for tag in before.keys() & after.keys():
         (vr, value), (_vr, new) = before[tag], after[tag]
@@ -239,7 +239,7 @@ def test_uid_graph_is_isomorphic(patient: Patient, edges: list[list[int]], trans
         holder.FrameOfReferenceUID = patient.uid(4)
         ds.add_new(ANATOMIC_REGION, "SQ", Sequence([holder]))
         data = builders.encode(ds, transfer_syntax)
-        before, after = reference.read(data).tree, reference.read(clean(data)).tree
+        before, after = trees.read(data).tree, trees.read(clean(data)).tree
         for _tag, vr, value, new in pairs(before, after):
             if vr == "UI":
                 old_uid, new_uid = value.rstrip(b"\0").decode(), new.rstrip(b"\0").decode()
@@ -253,7 +253,7 @@ def test_uid_graph_is_isomorphic(patient: Patient, edges: list[list[int]], trans
     assert all(old == new for old, new in successors.items() if tables.is_standard_uid(old))
 
 
-def moments(tree: reference.Tree) -> list[datetime]:
+def moments(tree: trees.Tree) -> list[datetime]:
     """Return when things happened: study, series, acquisition, frames."""
     found = []
     for name, time in ((0x00080020, 0x00080030), (0x00080021, 0x00080031), (0x00080022, 0x00080032)):
@@ -287,7 +287,7 @@ def test_intervals_are_kept_to_the_second(patient: Patient, files: list[list[dat
         ds.AcquisitionDateTime = f"{precise:%Y%m%d%H%M%S}.123456-0130"
         del ds.ContentDate, ds.ContentTime
         data = builders.encode(ds)
-        before, after = reference.read(data).tree, reference.read(clean(data)).tree
+        before, after = trees.read(data).tree, trees.read(clean(data)).tree
         shifts |= {new - old for old, new in zip(moments(before), moments(after), strict=True)}
     assert len(shifts) == 1
     (shift,) = shifts
@@ -319,7 +319,7 @@ def test_kept_elements_and_pixels_are_byte_identical(
     ds.add_new(ANATOMIC_REGION, "SQ", Sequence([item]))
     data = builders.encode(ds, transfer_syntax, undefined_lengths=bool(undefined_lengths))
     copy = bytes(bytearray(data))
-    before, after = reference.read(data).tree, reference.read(clean(data)).tree
+    before, after = trees.read(data).tree, trees.read(clean(data)).tree
     assert data == copy
     assert after[0x7FE00010] == before[0x7FE00010]
     assert after[ANATOMIC_REGION] == before[ANATOMIC_REGION]
@@ -331,7 +331,7 @@ def test_encapsulated_pixels_are_byte_identical(frames: int) -> None:
     ds = builders.us()
     ds.NumberOfFrames = str(frames)
     data = builders.encode(ds, builders.JPEG)
-    before, after = reference.read(data), reference.read(clean(data))
+    before, after = trees.read(data), trees.read(clean(data))
     assert after.tree[0x7FE00010] == before.tree[0x7FE00010]
     assert str(frames) == str(after.ds.NumberOfFrames)
 
@@ -371,7 +371,7 @@ def test_malformed_uid_is_never_kept(uid: bytes, options: frozenset[str]) -> Non
     ]
     source = BytesSource(builders.raw_file(elements))
     cleaned = pipeline.clean_source(source, pipeline.Session(Profile("uids", options), SESSION.pseudonyms))
-    file = reference.read(b"".join(iter_parts(source, cleaned.parts)))
+    file = trees.read(b"".join(iter_parts(source, cleaned.parts)))
     values = [file.tree[tag][1] for tag in (0x00080018, 0x0020000D, 0x0020000E)]
     assert all(isinstance(value, bytes) and value.startswith(b"2.25.") for value in values)
     assert str(file.ds.file_meta.MediaStorageSOPInstanceUID).startswith("2.25.")
@@ -389,8 +389,8 @@ def test_cleaning_is_repeatable() -> None:
 def test_output_can_be_cleaned_again() -> None:
     """A cleaned file is a valid input."""
     once = clean(builders.encode(builders.ct()))
-    twice = reference.read(clean(once)).tree
-    assert twice.keys() == reference.read(once).tree.keys()
+    twice = trees.read(clean(once)).tree
+    assert twice.keys() == trees.read(once).tree.keys()
 
 
 def only_refuses(data: bytes, session: pipeline.Session = SESSION) -> bytes | None:

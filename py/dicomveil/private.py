@@ -30,7 +30,7 @@ class PrivateBlocks:
         self.kept: set[int] = set()
 
     def safe_vr(self, tag: int, vr: str) -> str | None:
-        """Return the VR of a safe element, its own or, if unknown, the list's; ``None`` if it is not safe."""
+        """Return the VR of a safe element, the list's; ``None`` if it is not safe or says another VR."""
         creator = self._creators.get(tag & 0xFFFFFF00)
         if creator is None or tag & 0xFFFF < 0x1000:
             return None
@@ -38,8 +38,7 @@ class PrivateBlocks:
         listed = safe_private().get(creator, {}).get(key) or self._own.get(creator, {}).get(key)
         if listed is None:
             return None
-        actual = listed if vr == "UN" else vr
-        return None if actual in _HIDING_VRS else actual
+        return None if vr not in {listed, "UN"} or listed in _HIDING_VRS else listed
 
     def keep_creator_of(self, tag: int) -> None:
         """Note that an element stays, and its block's creator with it."""

@@ -1,0 +1,91 @@
+"""Values as the reference makes them: forms of the VRs (PS3.5 section 6.2), dummies, dates that move."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, timedelta
+
+DATES = {"DA", "TM", "DT"}
+TEXT = {"SH", "LO", "ST", "LT", "UC", "UT"}
+IDENTIFYING = {"AE", "AS", "PN", "UR"}
+BULK = {"OB", "OD", "OF", "OL", "OV", "OW"}
+UNIT = {"OW": 2, "US": 2, "SS": 2, "AT": 4, "UL": 4, "SL": 4, "FL": 4, "OF": 4, "OL": 4}
+UNIT |= dict.fromkeys(("FD", "OD", "OV", "SV", "UV"), 8)
+
+REMOVED = b"REMOVED"
+DUMMIES = {
+    "AE": REMOVED, "AS": b"000Y", "CS": REMOVED, "DA": b"19000101", "DS": b"0", "DT": b"19000101000000",
+    "IS": b"0", "TM": b"000000", "UR": b"urn:removed", "PN": REMOVED, "OB": bytes(2), "UN": bytes(2),
+    **dict.fromkeys(TEXT, REMOVED), **{vr: bytes(size) for vr, size in UNIT.items()},
+}  # fmt: skip
+
+
+def even(value: bytes, padding: bytes = b" ") -> bytes:
+    """Pad to even length."""
+    return value + padding * (len(value) % 2)
+
+
+def shift_da(value: bytes, days: int) -> bytes | None:
+    """Shift the dates of a DA value; None if one is not a date."""
+    parts = [part.strip() for part in value.rstrip(b" \0").split(b"\\")]
+    moved = [b"" if not part else moved_day(part.replace(b".", b""), days) for part in parts]
+    if any(part and not re.fullmatch(rb"\d{4}(\.?)\d\d\.?\d\d", part) for part in parts) or None in moved:
+        return None
+    return even(b"\\".join(part or b"" for part in moved))
+
+
+def moved_day(day: bytes, days: int) -> bytes | None:
+    """Shift YYYYMMDD."""
+    try:
+        moved = date(int(day[:4]), int(day[4:6]), int(day[6:8])) + timedelta(days)
+    except (ValueError, OverflowError):
+        return None
+    return f"{moved.year:04}{moved.month:02}{moved.day:02}".encode()
+
+
+def shift_dt(value: bytes, days: int) -> bytes | None:
+    """Shift the dates of a DT value, keeping precision, time and offset; None if one is not one."""
+    out = []
+    for part in (part.strip() for part in value.rstrip(b" \0").split(b"\\")):
+        if not part:
+            out.append(b"")
+            continue
+        if not re.fullmatch(rb"\d{4}(\d\d){0,2}(\d{2,6}(\.\d{1,6})?)?([+-]\d{4})?", part):
+            return None
+        digits = len(re.match(rb"\d+", part)[0])  # type: ignore[index]
+        known = min(digits, 8)
+        moved = moved_day((part[:known] + b"0715"[known - 8 :])[:8] if known < 8 else part[:8], days)
+        if moved is None:
+            return None
+        out.append(moved[:known] + part[known:])
+    return even(b"\\".join(out))
+
+
+FORMS: Mapping[str, str] = {
+    "CS": r"[A-Z0-9_ /.+-]{0,16}",
+    "IS": r"[ 0-9+-]{0,14}",
+    "DS": r"[ 0-9+.eE-]{0,24}",
+    "UI": r"(?![0-9.]{65})(\d+(\.\d+)*)?",
+    "TM": r"[\d:]{2,8}(\.\d{1,6})? *",
+    "DT": r"[\d.+-]{0,26} *",
+}
+
+
+def has_form(vr: str, value: bytes) -> bool:
+    """Whether a value has the form of its VR (PS3.5 section 6.2), as far as hiding something in it goes."""
+    if vr in UNIT:
+        return len(value) % UNIT[vr] == 0
+    text = value.decode("latin-1")
+    if vr == "AS":
+        return re.fullmatch(r"(\d{3}[DWMY] ?)?", text, re.ASCII) is not None
+    if vr == "DA":
+        return re.fullmatch(r"(\d{8}(\\\d{8})*)? *\0?", text, re.ASCII) is not None
+    if vr not in FORMS:
+        return True
+    text = text.removesuffix("\0")
+    if not text:
+        return True
+    if vr == "UI":
+        text = text.removesuffix(" ")
+    return all(re.fullmatch(FORMS[vr], part, re.ASCII) for part in text.split("\\"))
