@@ -41,6 +41,10 @@ ORIGINAL = {
 }  # fmt: skip
 
 
+#: Values of private elements that say nothing.
+SAFE = {"CS": b"AP", "DS": b"1.5 ", "IS": b"12", "LO": b"NONE", "LT": b"NONE", "SH": b"NONE", "ST": b"NONE"}
+
+
 def every_row() -> list[tuple[int, tables.Row]]:
     """Return a tag for each of the 657 rows."""
     found = list(tables.rows().items())
@@ -263,3 +267,31 @@ def test_encapsulated_document_is_refused(pseudonyms: Pseudonyms, profile: Profi
     with pytest.raises(Refused) as caught:
         pipeline.clean_source(BytesSource(data), pipeline.Session(profile, pseudonyms))
     assert (caught.value.code, caught.value.tag) == ("encapsulated-document", ENCAPSULATED_DOCUMENT)
+
+
+@pytest.mark.parametrize("creator", sorted(tables.safe_private()))
+@pytest.mark.parametrize("option", ["retain_safe_private", None])
+def test_safe_private_elements(creator: str, option: str | None, pseudonyms: Pseudonyms) -> None:
+    """With the option every element of Table E.3.10-1 stays in its listed VR; else none."""
+    listed = {
+        int(key[:4], 16) << 16 | 0x1000 | int(key[4:], 16): vr
+        for key, vr in tables.safe_private()[creator].items()
+        if vr not in {"SQ", "UI"}
+    }
+    for is_listed in (True, False):
+        elements: builders.RawElements = [
+            (0x00080016, "UI", builders.even(CT, "\0")),
+            (0x00080018, "UI", b"1.2.826.0.1.3680043.10.9999.3\0"),
+        ]
+        for group in sorted({tag >> 16 for tag in listed}):
+            elements.append((group << 16 | 0x10, "LO", builders.even(creator)))
+            for tag, vr in sorted(listed.items()):
+                if tag >> 16 == group:
+                    elements.append((tag, vr if is_listed else "UT", SAFE.get(vr, bytes(8))))
+        source = BytesSource(builders.raw_file(elements))
+        profile = Profile("private", frozenset({option} if option else ()))
+        cleaned = pipeline.clean_source(source, pipeline.Session(profile, pseudonyms))
+        tree = trees.read(b"".join(iter_parts(source, cleaned.parts))).tree
+        kept = {tag for tag in tree if tag >> 16 & 1 and tag & 0xFFFF >= 0x1000}
+        assert kept == (set(listed) if option and is_listed else set())
+        assert bool(kept) == any(tag >> 16 & 1 for tag in tree)
