@@ -6,8 +6,8 @@ import argparse
 import os
 import sqlite3
 import sys
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import MISSING, fields
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from dicomveil_receiver.app import make_app
 from dicomveil_receiver.audit import Audit, AuditError
 from dicomveil_receiver.commands import COMMANDS, run_command
 from dicomveil_receiver.logs import Log, quiet_others
+from dicomveil_receiver.outbox import Outbox
 from dicomveil_receiver.sealing import spool_kind
 from dicomveil_receiver.services import Services
 from dicomveil_receiver.serving import bind, make_server, tls_context, url_of
@@ -45,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dicomveil receive",
-        usage="%(prog)s --storage DIR [options] | %(prog)s token|audit|identity|unseal ...",
+        usage="%(prog)s --storage DIR [options] | %(prog)s token|audit|outbox|identity|unseal ...",
         description="Receive cleaned DICOM instances by STOW-RS, verify each again, keep them in a folder.",
         epilog="Every setting can also be given as DICOMVEIL_<SETTING> in the environment or in a TOML file.",
     )
@@ -73,6 +74,7 @@ def _serve(settings: Settings) -> int:
         closing(bind(settings)) as listener,
         closing(_open(settings)) as store,
         closing(_open_audit(store)) as audit,
+        _forwarding(settings, store, log),
     ):
         tokens = Tokens(store.control / "tokens.json")
         if not tokens.list():
@@ -84,6 +86,25 @@ def _serve(settings: Settings) -> int:
         server.run(sockets=[listener])
         log.event("stopped")
     return _OK
+
+
+@contextmanager
+def _forwarding(settings: Settings, store: Store, log: Log) -> Iterator[None]:
+    if settings.forward_to is None:
+        yield
+        return
+    # Only who forwards needs an HTTP client.
+    from dicomveil_receiver.forwarding import Forwarder
+
+    archive = settings.forward_to.rstrip("/") + "/"
+    secret = settings.forward_authorization
+    authorization = secret.read_text("ascii").strip() if secret is not None else ""
+    forwarder = Forwarder(Outbox(store.index), store.folder, archive, log, authorization=authorization)
+    forwarder.start()
+    try:
+        yield
+    finally:
+        forwarder.stop()
 
 
 def _open_audit(store: Store) -> Audit:
@@ -98,7 +119,7 @@ def _open_audit(store: Store) -> Audit:
 
 def _open(settings: Settings) -> Store:
     try:
-        return Store(settings.storage, spool_kind(settings.seal_to))
+        return Store(settings.storage, spool_kind(settings.seal_to), forward=settings.forward_to is not None)
     except BlockingIOError:
         raise SettingsError("storage is in use by another running receiver") from None
     except (OSError, sqlite3.Error):

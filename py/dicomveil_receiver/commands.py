@@ -5,18 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from dicomveil_receiver.audit import AuditError, verify_audit
 from dicomveil_receiver.durable import make_folders
+from dicomveil_receiver.index import Index
+from dicomveil_receiver.outbox import Outbox
 from dicomveil_receiver.sealing import SEALED_SUFFIX, new_identity, read_identities, unseal
 from dicomveil_receiver.store import CONTROL
 from dicomveil_receiver.tokens import Tokens
 
 __all__ = ["COMMANDS", "run_command"]
 
-COMMANDS = frozenset({"token", "audit", "identity", "unseal"})
+COMMANDS = frozenset({"token", "audit", "outbox", "identity", "unseal"})
 _OK, _FOUND, _WRONG_USE = 0, 1, 2
 
 
@@ -50,6 +53,12 @@ def _parser() -> argparse.ArgumentParser:
     audit = commands.add_parser("audit", help="the audit log").add_subparsers(required=True)
     verify = audit.add_parser("verify", parents=[storage], help="find changed and missing lines")
     verify.set_defaults(run=_verify_audit)
+
+    outbox = commands.add_parser("outbox", help="what waits for the archive").add_subparsers(required=True)
+    waiting = outbox.add_parser("list", parents=[storage], help="how much waits, and what was refused")
+    waiting.set_defaults(run=_list_outbox)
+    retry = outbox.add_parser("retry", parents=[storage], help="send all again, what was refused too")
+    retry.set_defaults(run=_retry)
 
     identity = commands.add_parser("identity", help="make a private key for --seal-to, print its recipient")
     identity.add_argument("--output", type=Path, required=True, metavar="FILE", help="keep it off the server")
@@ -99,6 +108,22 @@ def _verify_audit(control: Path, _options: argparse.Namespace) -> int:
         print(f"dicomveil receive: {error}", file=sys.stderr)
         return _FOUND
     print(f"{head.lines} lines, as they were written; the last hash is {head.hash}")
+    return _OK
+
+
+def _list_outbox(control: Path, _options: argparse.Namespace) -> int:
+    with closing(Index(control / "index.sqlite")) as index:
+        outbox = Outbox(index)
+        refusals = outbox.refusals()
+        print(f"{outbox.waiting()} waiting, {len(refusals)} refused by the archive")
+    for uid, reason in refusals:
+        print(f"{uid}\t{reason:04X}H")
+    return _FOUND if refusals else _OK
+
+
+def _retry(control: Path, _options: argparse.Namespace) -> int:
+    with closing(Index(control / "index.sqlite")) as index:
+        print(f"{Outbox(index).retry()} instances will be sent")
     return _OK
 
 

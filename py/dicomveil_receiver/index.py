@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +28,15 @@ CREATE TABLE IF NOT EXISTS instance (
     received TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS instance_study ON instance (study_uid);
+CREATE TABLE IF NOT EXISTS outbox (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    sop_instance_uid TEXT NOT NULL UNIQUE,
+    study_uid TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    not_before REAL NOT NULL DEFAULT 0,
+    reason INTEGER
+) STRICT;
+CREATE INDEX IF NOT EXISTS outbox_study ON outbox (study_uid);
 """
 
 _LOCK_SECONDS = 10
@@ -67,10 +76,27 @@ class Index:
             ).fetchone()
         return Row(*row) if row is not None else None
 
-    def add(self, row: Row) -> None:
-        """Add or replace a row; it is on the disk when this returns."""
-        with self._lock:
-            self._connection.execute("INSERT OR REPLACE INTO instance VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    def add(self, row: Row, *, forward: bool = False) -> None:
+        """Add or replace a row, and put it into the outbox; it is on the disk when this returns."""
+        with self.transaction() as cursor:
+            cursor.execute("INSERT OR REPLACE INTO instance VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+            if forward:
+                cursor.execute(
+                    "INSERT OR REPLACE INTO outbox (sop_instance_uid, study_uid) VALUES (?, ?)", row[:2]
+                )
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Cursor]:
+        """All or nothing, and nobody else at the same time."""
+        with self._lock, closing(self._connection.cursor()) as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            try:
+                yield cursor
+                cursor.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    cursor.execute("ROLLBACK")
+                raise
 
     def digests(self, sop_instance_uids: Iterable[str]) -> dict[str, str]:
         """Return SOP Instance UID -> SHA-256 of those that are stored."""

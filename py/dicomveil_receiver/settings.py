@@ -43,6 +43,12 @@ class Settings:
     seal_to: tuple[str, ...] = field(
         default=(), metadata=_about("encrypt what is stored to this age recipient (age1...)", many=True)
     )
+    forward_to: str | None = field(
+        default=None, metadata=_about("DICOMweb URL of an archive to forward to (STOW-RS: .../studies)")
+    )
+    forward_authorization: Path | None = field(
+        default=None, metadata=_about("file with the Authorization header for the archive", Path)
+    )
     metrics: bool = field(
         default=False, metadata=_about("serve GET /metrics (Prometheus) to anybody who can connect", bool)
     )
@@ -110,6 +116,7 @@ class Settings:
             for origin in getattr(self, name):
                 if not _is_origin(origin):
                     raise SettingsError(f"{_flag(name)} must be an origin such as https://example.org")
+        self._check_forwarding()
         try:
             recipients_of(self.seal_to)
         except ValueError:
@@ -120,6 +127,20 @@ class Settings:
                 raise SettingsError(f"{_flag(item.name)} is too small")
         if self.port > 0xFFFF:
             raise SettingsError("port is too large")
+
+    def _check_forwarding(self) -> None:
+        if self.forward_authorization is not None and not self.forward_authorization.is_file():
+            raise SettingsError("forward-authorization: there is no such file")
+        if self.forward_to is None:
+            return
+        if self.seal_to:
+            raise SettingsError(
+                "forward-to and seal-to exclude each other: what is sealed is not readable here"
+            )
+        parts = urlsplit(self.forward_to)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        if not _is_origin(origin) or parts.query or parts.fragment:
+            raise SettingsError("forward-to must be a URL such as https://archive.example/dicom-web")
 
 
 def is_loopback(host: str) -> bool:

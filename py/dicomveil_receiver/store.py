@@ -71,9 +71,12 @@ def _is_whole(target: Path, spool: Spool) -> bool:
 class Store:
     """The storage folder of one server process; a second process is refused (``BlockingIOError``)."""
 
-    def __init__(self, folder: Path, new_spool: Callable[[Path], Spool] = Spool) -> None:
+    def __init__(
+        self, folder: Path, new_spool: Callable[[Path], Spool] = Spool, *, forward: bool = False
+    ) -> None:
         self.folder = folder
         self._new_spool = new_spool
+        self._forward = forward
         self.control = folder / CONTROL
         self._incoming = self.control / "incoming"
         make_folders(self._incoming)
@@ -121,7 +124,7 @@ class Store:
                 return Kept(spool.sha256, spool.size, new=False)
             make_folders(target.parent)
             move_durably(spool.settle(), target)
-            self.index.add(row)
+            self.index.add(row, forward=self._forward)
         return Kept(spool.sha256, spool.size, new=True)
 
     def ready(self, min_free_bytes: int) -> bool:

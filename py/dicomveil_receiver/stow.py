@@ -41,7 +41,7 @@ class StowService:
         started = time.monotonic()
         token = self._gate.admit(request)
         reception = self._open(request)
-        if not self._services.store.ready(self._settings.min_free_bytes):
+        if not await to_thread.run_sync(self._services.store.ready, self._settings.min_free_bytes):
             raise ReceiverError("storage-full")
         if self.running >= self._settings.max_uploads:
             raise ReceiverError("too-many-uploads")

@@ -145,7 +145,7 @@ def running(folder: Path, verify: Verify = marker_verify, **settings: Any) -> It
     output = io.StringIO()
     log = Log(output)
     quiet_others(log)
-    store = Store(folder, spool_kind(chosen.seal_to))
+    store = Store(folder, spool_kind(chosen.seal_to), forward=chosen.forward_to is not None)
     tokens = Tokens(store.control / "tokens.json")
     token = tokens.add(f"test-{len(tokens.list())}")
     audit = Audit(store.control)

@@ -8,6 +8,8 @@ import pytest
 
 from dicomveil_receiver.settings import Settings, SettingsError, is_loopback, load_settings
 
+RECIPIENT = "age14qw22jgll3vv395g07wju380uacdwuqmz6rfsr83mlsps5ln7eqqzm5qxk"
+
 
 def test_the_command_line_wins_over_the_environment_over_the_file(tmp_path: Path) -> None:
     """Each setting comes from the first place that has it."""
@@ -47,6 +49,12 @@ def test_the_command_line_wins_over_the_environment_over_the_file(tmp_path: Path
         ({"storage": "x", "allow_endpoint": ["http://a.example"]}, "allow-endpoint"),
         ({"storage": "x", "allow_endpoint": ["https://*"]}, "allow-endpoint"),
         ({"storage": "x", "allow_endpoint": ["https://a.example:port"]}, "allow-endpoint"),
+        ({"storage": "x", "forward_to": "http://archive.example/dicom-web"}, "forward-to"),
+        ({"storage": "x", "forward_to": "archive.example"}, "forward-to"),
+        ({"storage": "x", "forward_to": "https://archive.example/?a=b"}, "forward-to"),
+        ({"storage": "x", "forward_to": "https://a.example", "forward_authorization": "no"}, "forward-auth"),
+        ({"storage": "x", "forward_to": "https://a.example", "seal_to": [RECIPIENT]}, "seal-to"),
+        ({"storage": "x", "seal_to": ["age1x"]}, "seal-to"),
     ],
 )
 def test_a_wrong_setting_is_told_by_its_name(given: dict[str, object], name: str) -> None:
