@@ -152,14 +152,20 @@ class _Planner:
         last, ordered = -1, True
         overrides = self.item_overrides(data_set) if path else self.root_overrides
         private = PrivateBlocks(data_set, self.rules.profile.safe_private) if self.safe_private else None
+        decisions = self.rules.decisions_at(self.sop_class, path)
         for element in data_set.elements:
-            here = (*path, element.tag)
-            if private is not None and element.tag >> 16 & 1:
-                step = self.private_element(data_set, element, here, private)
+            tag = element.tag
+            decision = overrides.get(tag) or decisions.get(tag)
+            if decision is None:
+                decision = decisions[tag] = self.rules.decide(self.sop_class, (*path, tag))
+            if private is not None and tag & 0x10000:
+                step = self.private_element(data_set, element, (*path, tag), private)
+            elif decision.action == "X":
+                step = Step(data_set, element, element.vr, decision, None)
             else:
-                step = self.element(data_set, element, here, overrides.get(element.tag))
-            ordered = ordered and element.tag > last
-            last = element.tag
+                step = self.element(data_set, element, (*path, tag), decision)
+            ordered = ordered and tag > last
+            last = tag
             action = step.decision.action
             counts[action] = counts.get(action, 0) + 1
             steps.append(step)
@@ -213,20 +219,16 @@ class _Planner:
         blocks.keep_creator_of(element.tag)
         return Step(data_set, element, vr, decision._replace(action=action), None)
 
-    def element(
-        self, data_set: DataSet, element: Element, path: tuple[int, ...], override: Decision | None
-    ) -> Step:
-        """Decide about one element of the standard; ``override`` is what its surroundings ask for."""
+    def element(self, data_set: DataSet, element: Element, path: tuple[int, ...], decision: Decision) -> Step:
+        """Look at the value of an element that ``decision`` leaves in the data set: it may not allow that."""
         tag = element.tag
-        decision = override or self.rules.decide(self.sop_class, path)
         if tag in self.remove and decision.action in "KCU":
             decision = self.rules.fall_back(self.sop_class, path, "asked-to-remove")
         elif tag in PIXEL_DATA:
             decision = _MISPLACED_PIXELS  # in an item, or a second time: nothing there was looked at
-        vr = element.vr
         if decision.action == "X":
-            return Step(data_set, element, vr, decision, None)
-        vr = _vr_to_write(tag, vr)
+            return Step(data_set, element, element.vr, decision, None)
+        vr = _vr_to_write(tag, element.vr)
         if element.items is not None or vr == "SQ":
             if decision.action in "KCU" and vr == "SQ" and element.items is not None:
                 return Step(data_set, element, vr, decision, self.items(element, path))

@@ -127,29 +127,11 @@ class Rules:
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
         self._rules: dict[int, _Rule] = {}
-        self._decisions: dict[tuple[str, tuple[int, ...]], Decision] = {}
+        self._places: dict[tuple[str, tuple[int, ...]], dict[int, Decision]] = {}
         self._fallbacks: dict[tuple[str, tuple[int, ...]], Decision] = {}
 
     def decide(self, sop_class: str, path: tuple[int, ...]) -> Decision:
         """Decide about the attribute ``path[-1]`` inside the sequences ``path[:-1]``."""
-        key = (sop_class, path)
-        found = self._decisions.get(key)
-        if found is None:
-            found = self._decisions[key] = self._decide(sop_class, path)
-        return found
-
-    def fall_back(self, sop_class: str, path: tuple[int, ...], reason: str) -> Decision:
-        """Decide about an attribute whose value cannot be kept or cleaned as :meth:`decide` said."""
-        key = (sop_class, path)
-        found = self._fallbacks.get(key)
-        if found is None:
-            rule = self._rule(path[-1])
-            code = rule.basic if rule.basic not in {"K", "C", "U"} else "X/Z/D"
-            action = self._resolve(code, sop_class, path)
-            found = self._fallbacks[key] = Decision(action, rule.basic, reason)
-        return found if found.reason == reason else found._replace(reason=reason)
-
-    def _decide(self, sop_class: str, path: tuple[int, ...]) -> Decision:
         rule = self._rule(path[-1])
         action = self._resolve(rule.code, sop_class, path)
         foreign = (
@@ -161,6 +143,21 @@ class Rules:
         if foreign:
             return Decision("X", "", "foreign-text")
         return Decision(action, rule.code if rule.reason == "table" else "", rule.reason, rule.option)
+
+    def decisions_at(self, sop_class: str, path: tuple[int, ...]) -> dict[int, Decision]:
+        """Return what was decided so far inside ``path``, by tag: the planner fills it by :meth:`decide`."""
+        return self._places.setdefault((sop_class, path), {})
+
+    def fall_back(self, sop_class: str, path: tuple[int, ...], reason: str) -> Decision:
+        """Decide about an attribute whose value cannot be kept or cleaned as :meth:`decide` said."""
+        key = (sop_class, path)
+        found = self._fallbacks.get(key)
+        if found is None:
+            rule = self._rule(path[-1])
+            code = rule.basic if rule.basic not in {"K", "C", "U"} else "X/Z/D"
+            action = self._resolve(code, sop_class, path)
+            found = self._fallbacks[key] = Decision(action, rule.basic, reason)
+        return found if found.reason == reason else found._replace(reason=reason)
 
     def _rule(self, tag: int) -> _Rule:
         rule = self._rules.get(tag)
