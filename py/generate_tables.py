@@ -165,7 +165,7 @@ def _concepts(table: dict[str, Any]) -> bytes:
     older: dict[str, list[str]] = {}
     for srt, sct in snomed["SRT"].items():
         older.setdefault(sct, []).append(srt)
-    concepts = {}
+    concepts: dict[str, list[Any]] = {}
     for row in sorted(table["rows"], key=lambda row: (row["scheme"], row["code_value"])):
         names = [(row["scheme"].split(" ")[0], row["code_value"])]
         if row["scheme"] == "SCT":
@@ -174,8 +174,11 @@ def _concepts(table: dict[str, Any]) -> bytes:
                 for value in sorted(older.get(row["code_value"], []))
                 for scheme in ("SRT", "SNM3", "99SDM")
             ]
+        codes = [row["basic"], row["options"]]
         for scheme, value in names:
-            concepts[f"{scheme} {value}"] = [row["basic"], row["options"]]
+            # Where a concept has other codes for another value type, that one's name is added.
+            if concepts.setdefault(f"{scheme} {value}", codes) != codes:
+                concepts[f"{scheme} {value} {row['value_type']}"] = codes
     return _json("PS3.15 Table E.3.4-1", table["edition"], concepts=concepts)
 
 

@@ -190,7 +190,7 @@ class Reference:
         if not kind or not names or isinstance(names, bytes):
             return None
         value = self.text(0x00080100, names[0]) or self.text(0x00080119, names[0])
-        codes = tables.concept_codes(self.text(0x00080102, names[0]), value)
+        codes = tables.concept_codes(self.text(0x00080102, names[0]), value, kind)
         if codes is None:
             return None
         basic, options = codes

@@ -46,6 +46,15 @@ def printed_rows() -> list[Any]:
     return [pytest.param(row, id=row["tag_text"]) for row in json.loads(path.read_text("utf-8"))["rows"]]
 
 
+def rows_of(name: str, *keys: str) -> list[Any]:
+    """Return the rows of another printed table, named by some of their columns."""
+    path = PRINTED / name
+    if not path.exists():
+        return [pytest.param({}, marks=pytest.mark.skip(reason="../shared/tables is not here"))]
+    rows = json.loads(path.read_text("utf-8"))["rows"]
+    return [pytest.param(row, id=" ".join(row[key] for key in keys)) for row in rows]
+
+
 @pytest.fixture(scope="module")
 def generator() -> ModuleType:
     """Return the script that writes the data files, as a module."""
@@ -335,3 +344,28 @@ def test_newer_elements_are_not_in_pydicom() -> None:
     """An element is carried only while pydicom does not know it."""
     for number in tables._newer_elements():
         assert number not in DicomDictionary
+
+
+@pytest.mark.parametrize(
+    "printed", rows_of("ps315_e3_4_1_sr_codes.json", "scheme", "code_value", "value_type")
+)
+def test_concept_is_as_printed(printed: dict[str, Any]) -> None:
+    """A row of Table E.3.4-1 has its codes, also where another value type of the concept has others."""
+    scheme = printed["scheme"].split(" ")[0]
+    found = tables.concept_codes(scheme, printed["code_value"], printed["value_type"])
+    assert found == (printed["basic"], printed["options"])
+
+
+def test_older_codes_of_a_concept_have_its_rule() -> None:
+    """SNOMED CT concepts are known by the codes that they had in older instances; others are unknown."""
+    assert tables.concept_codes("SCT", "371524004", "TEXT") == ("X", {"clean_descriptors": "C"})
+    assert tables.concept_codes("SRT", "R-42B89", "TEXT") == tables.concept_codes("SCT", "371524004", "TEXT")
+    assert tables.concept_codes("99LOCAL", "371524004", "TEXT") is None
+
+
+@pytest.mark.parametrize("printed", rows_of("ps315_safe_private.json", "tag", "private_creator"))
+def test_safe_private_is_as_printed(printed: dict[str, Any]) -> None:
+    """A row of Table E.3.10-1 is there with its VR, unless its VR is missing or hides what is in it."""
+    listed = tables.safe_private().get(printed["private_creator"], {})
+    vr = listed.get(printed["group"] + printed["element_low"])
+    assert vr == (None if printed["vr"][:2] in {"", "OB", "OW"} else printed["vr"])

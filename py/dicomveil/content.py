@@ -48,7 +48,7 @@ def content_rule(item: DataSet, options: AbstractSet[str]) -> ContentRule | None
         return None
     name = names.items[0]
     value = name.text(_CODE_VALUE) or name.text(_LONG_CODE_VALUE)
-    codes = concept_codes(name.text(_CODING_SCHEME), value)
+    codes = concept_codes(name.text(_CODING_SCHEME), value, value_type)
     if codes is None:
         return None
     basic, by_option = codes

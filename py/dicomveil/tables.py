@@ -234,9 +234,13 @@ def _concepts() -> dict[str, list[Any]]:
     return concepts
 
 
-def concept_codes(scheme: str, value: str) -> tuple[str, Mapping[str, str]] | None:
-    """Return the basic code and those of the options for a content item's concept name (Table E.3.4-1)."""
-    found = _concepts().get(f"{scheme} {value}")
+def concept_codes(scheme: str, value: str, value_type: str) -> tuple[str, Mapping[str, str]] | None:
+    """Return the basic code and those of the options for a content item (PS3.15 Table E.3.4-1).
+
+    ``scheme`` and ``value`` are its concept name's; ``value_type`` such as "TEXT" matters for few concepts.
+    """
+    concepts = _concepts()
+    found = concepts.get(f"{scheme} {value} {value_type}") or concepts.get(f"{scheme} {value}")
     return None if found is None else (found[0], found[1])
 
 
