@@ -7,7 +7,7 @@ ratios to a floor, which is measured in the same run, before comparing seconds.
 from __future__ import annotations
 
 import argparse
-import gzip
+import json
 import os
 import shutil
 import statistics
@@ -23,6 +23,7 @@ from typing import NamedTuple
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 import browsers
+import environment
 import serving
 import synthetic
 from places import DIST, BuildError
@@ -249,17 +250,25 @@ def cpython(folder: Path) -> list[Row]:
 
 
 def download() -> list[Row]:
-    """Measure what a first visit loads, as gzip packs it."""
+    """Measure what a first visit loads, as brotli packs it."""
     late = ("python/numpy.zip", "python/imagecodecs.zip")
-    about = ("licences", "NOTICE", "LICENSE", "SHA256SUMS")
-    sizes = {
-        path.relative_to(DIST).as_posix(): len(gzip.compress(path.read_bytes(), 9))
-        for path in DIST.rglob("*")
-        if path.is_file() and path.relative_to(DIST).parts[0] not in about
-    }
+    about = ("licences/", "NOTICE", "LICENSE", "SHA256SUMS")
+    names = [path.relative_to(DIST).as_posix() for path in DIST.rglob("*") if path.is_file()]
+    loaded = [name for name in names if not name.startswith(about)]
+    script = """
+        import { brotliCompressSync, constants } from "node:zlib";
+        import { readFileSync } from "node:fs";
+        const params = { [constants.BROTLI_PARAM_QUALITY]: 9, [constants.BROTLI_PARAM_LGWIN]: 24 };
+        const size = (name) => brotliCompressSync(readFileSync(name), { params }).length;
+        console.log(JSON.stringify(process.argv.slice(1).map(size)));
+    """
+    node, _ = environment.set_up_node()
+    command = [str(node), "--input-type=module", "--eval", script, *loaded]
+    answer = subprocess.run(command, cwd=DIST, capture_output=True, check=True).stdout
+    sizes: dict[str, int] = dict(zip(loaded, json.loads(answer), strict=True))
     first = sum(size for name, size in sizes.items() if name not in late)
     return [
-        Row("first load, gzip, without pixels' part", f"{first / 1e6:.1f} MB", "6 MB"),
+        Row("first load, brotli, without pixels' part", f"{first / 1e6:.1f} MB", "6 MB"),
         Row("  with it", f"{sum(sizes.values()) / 1e6:.1f} MB", "11 MB"),
     ]
 

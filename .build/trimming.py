@@ -10,14 +10,39 @@ Files = dict[str, bytes]
 
 # The standard library: what neither the core nor Pyodide imports. A name that ends in "/" is a folder.
 _NO_STDLIB = (
-    *("_pyrepl/", "concurrent/interpreters/", "ctypes/macholib/", "curses/", "dbm/", "ensurepip/", "html/"),
-    *("http/", "idlelib/", "lib2to3/", "multiprocessing/", "pydoc_data/", "sqlite3/", "test/", "tkinter/"),
-    *("tomllib/", "unittest/", "venv/", "wsgiref/", "xml/", "xmlrpc/", "asyncio/__main__.py", "bdb.py"),
-    *("_pydatetime.py", "_pydecimal.py", "_pyio.py", "cProfile.py", "cmd.py", "code.py", "colorsys.py"),
-    *("difflib.py", "doctest.py", "ftplib.py", "imaplib.py", "mailbox.py", "modulefinder.py", "netrc.py"),
-    *("optparse.py", "pdb.py", "pickletools.py", "plistlib.py", "poplib.py", "profile.py", "pstats.py"),
-    *("pyclbr.py", "pydoc.py", "sched.py", "shelve.py", "smtplib.py", "socketserver.py", "tabnanny.py"),
-    *("trace.py", "turtle.py", "wave.py", "webbrowser.py", "zipapp.py"),
+    *(
+        "__hello__.py",
+        "__phello__/",
+        "_markupbase.py",
+        "_pydatetime.py",
+        "_pydecimal.py",
+        "_pyio.py",
+        "_pyrepl/",
+    ),
+    *("_sysconfigdata_", "antigravity.py", "asyncio/__main__.py", "asyncio/proactor_", "asyncio/tools.py"),
+    *("asyncio/windows_", "bdb.py", "cProfile.py", "cmd.py", "code.py", "colorsys.py", "compileall.py"),
+    *("concurrent/futures/process.py", "concurrent/interpreters/", "configparser.py", "ctypes/_aix.py"),
+    *("ctypes/macholib/", "ctypes/wintypes.py", "curses/", "dbm/", "difflib.py", "doctest.py", "ensurepip/"),
+    *("email/_header_value_parser.py", "email/contentmanager.py", "email/headerregistry.py", "email/mime/"),
+    *(
+        "email/policy.py",
+        "filecmp.py",
+        "fileinput.py",
+        "ftplib.py",
+        "getpass.py",
+        "html/",
+        "http/",
+        "idlelib/",
+    ),
+    *("imaplib.py", "json/tool.py", "lib2to3/", "logging/config.py", "logging/handlers.py", "mailbox.py"),
+    *("modulefinder.py", "multiprocessing/", "netrc.py", "optparse.py", "pdb.py", "pickletools.py"),
+    *("plistlib.py", "poplib.py", "pprint.py", "profile.py", "pstats.py", "pty.py", "py_compile.py"),
+    *("pyclbr.py", "pydoc.py", "pydoc_data/", "pyodide/console.py", "rlcompleter.py", "runpy.py", "sched.py"),
+    *("shelve.py", "smtplib.py", "socketserver.py", "sqlite3/", "statistics.py", "symtable.py"),
+    *("tabnanny.py", "tarfile.py", "test/", "this.py", "timeit.py", "tkinter/", "tomllib/", "trace.py"),
+    *("tracemalloc.py", "tty.py", "turtle.py", "unittest/", "urllib/error.py", "urllib/request.py"),
+    *("urllib/response.py", "urllib/robotparser.py", "venv/", "wave.py", "webbrowser.py", "wsgiref/"),
+    *("xml/", "xmlrpc/", "zipapp.py", "zoneinfo/"),
 )
 # The encodings of DICOM's character sets (PS3.3 C.12.1.1.2), of the search for identifiers, of Python itself.
 _ENCODINGS = (
