@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -32,13 +33,14 @@ class Server(NamedTuple):
 
 
 class Sink:
-    """A listening socket that counts who connects to it."""
+    """A listening socket that counts who connects to it, and who sends anything."""
 
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/"
         self.connections = 0
+        self.requests = 0
         threading.Thread(target=self._count, daemon=True).start()
 
     def _count(self) -> None:
@@ -48,7 +50,13 @@ class Sink:
             except OSError:
                 return
             self.connections += 1
-            connection.close()
+            threading.Thread(target=self._listen, args=(connection,), daemon=True).start()
+
+    def _listen(self, connection: socket.socket) -> None:
+        with connection:
+            connection.settimeout(5)
+            with contextlib.suppress(OSError):
+                self.requests += bool(connection.recv(1))
 
     def close(self) -> None:
         """Stop listening."""

@@ -1,4 +1,4 @@
-"""The steps of a person's journey through the page, by its automation contract; and the files to take along."""
+"""The steps of a journey through the page, by its automation contract; and the files to take along."""
 
 from __future__ import annotations
 
@@ -42,18 +42,24 @@ class Server(Protocol):
     """What conftest starts: a receiver that serves the page."""
 
     @property
-    def url(self) -> str: ...
+    def url(self) -> str:
+        """Where the page is."""
+
     @property
-    def storage(self) -> Path: ...
+    def storage(self) -> Path:
+        """Where uploads are kept."""
 
 
 class Sink(Protocol):
     """What conftest starts: a place that nothing may ever connect to."""
 
     @property
-    def url(self) -> str: ...
+    def url(self) -> str:
+        """Where it listens."""
+
     @property
-    def connections(self) -> int: ...
+    def requests(self) -> int:
+        """How many sent anything."""
 
 
 class Row(NamedTuple):
@@ -107,7 +113,9 @@ def row(page: Page, name: str) -> Locator:
 
 def choose(page: Page, name: str) -> None:
     """Choose a file in the list."""
-    page.evaluate("() => document.querySelectorAll('.series-toggle[aria-expanded=false]').forEach(b => b.click())")
+    page.evaluate(
+        "() => document.querySelectorAll('.series-toggle[aria-expanded=false]').forEach(b => b.click())"
+    )
     row(page, name).locator("button").click()
     expect(row(page, name)).to_have_attribute("aria-current", "true")
 

@@ -10,7 +10,7 @@
 
 /**
  * What a worker can be asked to do.
- * @typedef {"configure"|"inspect"|"header"|"frame"|"clean"|"report"} Op
+ * @typedef {"configure"|"inspect"|"header"|"frame"|"clean"|"report"|"install"} Op
  */
 
 /** Names of the parts that the page fetches for the workers, with their addresses below the page. */
@@ -18,7 +18,12 @@ export const ASSETS = Object.freeze({
   wasm: "pyodide/pyodide.asm.wasm",
   stdlib: "python/stdlib.zip",
   core: "python/core.zip",
+  numpy: "python/numpy.zip",
+  imagecodecs: "python/imagecodecs.zip",
 });
+
+/** The core's answer when it needs numpy and imagecodecs, which are loaded only then. */
+export const PIXELS_NOT_LOADED = "pixels-not-loaded";
 
 /**
  * @typedef {{code: string, tag?: number|null}} Failure

@@ -19,6 +19,8 @@ export class Item {
   redactions = [];
   /** @type {Cleaned|null} */
   result = null;
+  /** Counts what voids results: one that was begun under an older count is not taken. */
+  revision = 0;
   uploaded = false;
   /** Why the last upload failed. @type {string|null} */
   uploadCode = null;
@@ -65,13 +67,12 @@ export class Item {
     return { pixels: this.confirmed ? "confirmed" : "review", redactions: this.redactions };
   }
 
-  /** Forget the outcome of cleaning, since what led to it has changed. Returns whether there was one. */
+  /** Forget the outcome of cleaning, since what led to it has changed. */
   invalidate() {
-    const had = this.result !== null || this.failure !== null;
+    this.revision += 1;
     this.result = null;
     this.failure = null;
     this.uploaded = false;
     this.uploadCode = null;
-    return had;
   }
 }

@@ -122,18 +122,20 @@ export class Session extends EventTarget {
       this.#touch(item);
       this.#progress();
     });
-    if (signal.aborted) for (const item of items) if (item.invalidate()) this.#touch(item);
+    if (signal.aborted) this.#review(items);
     this.#enter(signal.aborted ? "review" : "done");
   }
 
   /** @param {AbortSignal} signal @param {Item} item */
   async #cleanOne(signal, item) {
+    const { revision } = item;
     try {
       const result = await this.#pool.run(signal, "clean", { file: item.file, request: item.cleanRequest });
+      if (item.revision !== revision) return;
       if (result.status === "clean") item.result = result;
       else item.failure = { code: result.code ?? "internal-error", tag: result.tag };
     } catch (error) {
-      if (codeOf(error) !== "cancelled")
+      if (codeOf(error) !== "cancelled" && item.revision === revision)
         item.failure = { code: codeOf(error), tag: error instanceof CodedError ? error.tag : null };
     }
   }
@@ -183,12 +185,14 @@ export class Session extends EventTarget {
 
   /** Settings changed: every result was made under the old ones. */
   settingsChanged() {
-    this.#review(this.items.filter((item) => item.result || item.failure));
+    this.#review(this.items);
+    this.#emit("settings-changed");
   }
 
   /** @param {Item[]} items */
   uploadsChanged(items) {
-    for (const item of items) this.#touch(item);
+    for (const item of items) this.#changed.add(item);
+    this.#tell();
   }
 
   /** A decision on these files changed: their results are void. @param {Item[]} items */

@@ -6,9 +6,13 @@ import { CodedError } from "../errors.js";
 
 /** @param {string} path */
 async function download(path) {
-  const response = await fetch(path);
-  if (!response.ok) throw new CodedError("assets-missing");
-  return response.arrayBuffer();
+  try {
+    const response = await fetch(path);
+    if (response.ok) return await response.arrayBuffer();
+  } catch {
+    // falls through: the text of the error says nothing more
+  }
+  throw new CodedError("assets-missing");
 }
 
 const wasm = WebAssembly.compileStreaming(fetch(ASSETS.wasm));
@@ -19,4 +23,16 @@ for (const started of [wasm, stdlib, core]) started.catch(() => {}); // whoever 
 /** What every worker boots from. */
 export async function bootAssets() {
   return { wasm: await wasm, stdlib: await stdlib, core: await core };
+}
+
+/** @type {Promise<ArrayBuffer[]>|null} */
+let pixels = null;
+
+/** What decodes pixels: fetched when it is needed for the first time. */
+export function pixelArchives() {
+  pixels ??= Promise.all([download(ASSETS.numpy), download(ASSETS.imagecodecs)]).catch((error) => {
+    pixels = null; // it may be there the next time
+    throw error;
+  });
+  return pixels;
 }

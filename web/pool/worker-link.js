@@ -28,6 +28,8 @@ export class WorkerLink {
   #end = /** @type {PromiseWithResolvers<string>} */ (Promise.withResolvers());
   /** The settings that it works with, as the pool sent them. @type {object|null} */
   settings = null;
+  /** numpy and imagecodecs are installed. */
+  hasPixels = false;
 
   /** @param {Promise<{wasm: WebAssembly.Module, stdlib: ArrayBuffer, core: ArrayBuffer}>} assets */
   constructor(assets) {
@@ -53,6 +55,10 @@ export class WorkerLink {
   /** Resolves when Python runs, rejects when it cannot start. */
   get ready() {
     return this.#boot.promise;
+  }
+
+  get alive() {
+    return !this.#dead;
   }
 
   /** Resolves with the code when this worker has ended, whoever ended it. */

@@ -1,8 +1,9 @@
 // The pool: at least two workers, at most four. A worker that crashes or stalls fails the one file it was at, is
 // replaced, and gets the settings again. Cancelling ends what does not answer by itself within CANCEL_MS.
 
-import { CodedError } from "../errors.js";
-import { bootAssets } from "./assets.js";
+import { PIXELS_NOT_LOADED } from "../contract.js";
+import { CodedError, codeOf } from "../errors.js";
+import { bootAssets, pixelArchives } from "./assets.js";
 import { WorkerLink } from "./worker-link.js";
 
 /** @typedef {import("../contract.js").Op} Op */
@@ -129,20 +130,16 @@ export class WorkerPool {
       cancel = stop(CANCEL_MS, "cancelled");
     };
     job.signal.addEventListener("abort", onAbort, { once: true });
-    let alive = true;
-    link.ended.then(() => {
-      alive = false;
-    });
     try {
       await this.#prepare(link, job);
-      job.resolve(await link.call(job.op, job.args));
+      job.resolve(await ask(link, job));
     } catch (error) {
       job.reject(/** @type {Error} */ (error));
     } finally {
       clearTimeout(stall);
       clearTimeout(cancel);
       job.signal.removeEventListener("abort", onAbort);
-      if (alive) {
+      if (link.alive) {
         this.#idle.push(link);
         this.#next();
       }
@@ -157,4 +154,24 @@ export class WorkerPool {
       link.settings = settings;
     }
   }
+}
+
+/**
+ * Ask; where the core lacks what decodes pixels, bring it and ask again.
+ * @param {WorkerLink} link @param {Job} job
+ * @returns {Promise<any>}
+ */
+async function ask(link, { op, args }) {
+  const call = () => link.call(op, args);
+  if (!link.hasPixels) {
+    try {
+      const answer = await call();
+      if (answer?.code !== PIXELS_NOT_LOADED) return answer;
+    } catch (error) {
+      if (codeOf(error) !== PIXELS_NOT_LOADED) throw error;
+    }
+    await link.call("install", { archives: await pixelArchives() });
+    link.hasPixels = true;
+  }
+  return call();
 }

@@ -14,7 +14,7 @@ import { notify } from "./status.js";
 /** @typedef {{what: "saving"|"sending", done: number, total: number}} Busy */
 
 export class Sharing extends EventTarget {
-  /** @type {"nothing"|"sending"|"sent"} */
+  /** `tried`: something may have left, nothing was confirmed. @type {"nothing"|"sending"|"sent"|"tried"} */
   phase = "nothing";
   host = "";
   /** Files that were sent and confirmed by the endpoint. */
@@ -127,7 +127,7 @@ export class Sharing extends EventTarget {
         session.uploadsChanged(items);
         this.#tell();
       });
-      this.phase = "sent";
+      this.phase = this.sent ? "sent" : "tried";
       const failed = waiting.filter((item) => !item.uploaded && item.result);
       if (failed.length && !signal.aborted) notify(failed[0].uploadCode ?? "upload-failed");
     });

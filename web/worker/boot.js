@@ -26,7 +26,7 @@ const NO_PACKAGES = {
 /**
  * Start Python and import the core.
  * @param {BootMessage} given
- * @returns {Promise<Record<string, any>>} the module `dicomveil.browser`
+ * @returns {Promise<{core: Record<string, any>, install: (archives: ArrayBuffer[]) => void}>} core is `dicomveil.browser`
  */
 export async function startPython(given) {
   const stdlib = `${HERE}python/stdlib.zip`;
@@ -43,7 +43,17 @@ export async function startPython(given) {
   });
   python.FS.writeFile("/lib/core.zip", new Uint8Array(given.core), { canOwn: true });
   python.runPython('import sys; sys.path.insert(0, "/lib/core.zip")');
-  return python.pyimport("dicomveil.browser");
+  return { core: python.pyimport("dicomveil.browser"), install: (archives) => installInto(python, archives) };
+}
+
+/**
+ * Add packages with compiled extensions.
+ * @param {Record<string, any>} python
+ * @param {ArrayBuffer[]} archives  ZIP files
+ */
+function installInto(python, archives) {
+  for (const archive of archives) python.unpackArchive(archive, "zip");
+  python.runPython("import importlib; importlib.invalidate_caches()");
 }
 
 /**

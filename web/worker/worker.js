@@ -9,6 +9,8 @@ import { seal } from "./seal.js";
 
 /** @type {Record<string, any>} */
 let core;
+/** @type {(archives: ArrayBuffer[]) => void} */
+let install;
 
 /** @param {WorkerMessage} message @param {Transferable[]} [transfer] */
 const tell = (message, transfer = []) => self.postMessage(message, { transfer });
@@ -46,6 +48,10 @@ const ops = {
       delete cleaned.parts;
       return { ...cleaned, blob: new Blob(parts, { type: "application/dicom" }) };
     }),
+  install: ({ archives }) => {
+    install(archives);
+    return {};
+  },
   report: ({ files }) => JSON.parse(core.report(JSON.stringify(files))),
 };
 
@@ -76,7 +82,7 @@ function showLife() {
 self.onmessage = async ({ data }) => {
   if (data.kind === "call") return answer(data);
   try {
-    core = await startPython(data);
+    ({ core, install } = await startPython(data));
   } catch {
     return tell({ kind: "broken", stage: "python" });
   }
