@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import gzip
 import io
 import json
 import os
@@ -131,6 +132,23 @@ def test_folders_are_walked_in_order(inputs: Path, tmp_path: Path, key_file: Pat
     given = [3, 2, 1]
     numbers = [int(pydicom.dcmread(tmp_path / "out" / name).InstanceNumber) for name in names]
     assert numbers == given
+
+
+def test_a_file_compressed_with_gzip_is_cleaned_as_what_is_in_it(tmp_path: Path, key_file: Path) -> None:
+    """``.dcm.gz`` gives the output of its content; a broken one is refused with a code."""
+    content = builders.encode(builders.ct())
+    plain, packed, broken = (tmp_path / name for name in ("plain", "packed", "broken"))
+    for folder in (plain, packed, broken):
+        folder.mkdir()
+    (plain / "1.dcm").write_bytes(content)
+    (packed / "1.dcm.gz").write_bytes(gzip.compress(content))
+    (broken / "1.dcm.gz").write_bytes(gzip.compress(content)[:-200])
+    for folder in (plain, packed):
+        assert run("clean", folder, "--output", tmp_path / f"{folder.name}-out", "--key-file", key_file) == 0
+    assert outputs(tmp_path / "plain-out") == outputs(tmp_path / "packed-out")
+    report = tmp_path / "report.json"
+    assert run("clean", broken, "--output", tmp_path / "out", "--anonymize", "--report", report) == 1
+    assert json.loads(report.read_text())["files"][0]["code"] == "truncated"
 
 
 def test_a_refused_input_does_not_stop_the_others(

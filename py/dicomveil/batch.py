@@ -31,7 +31,7 @@ from dicomveil.pseudonyms import Key, Pseudonyms
 from dicomveil.reading import read_instance
 from dicomveil.redacting import Redaction
 from dicomveil.reporting import Entry, clean_entry, refused_entry
-from dicomveil.source import FileSource, Source, iter_parts
+from dicomveil.source import Source, iter_parts, opened
 
 __all__ = ["Result", "Selection", "Task", "run"]
 
@@ -87,7 +87,7 @@ class _Worker:
     def clean(self, number: int, path: str) -> Result:
         """Clean one file into the folder of parts. Raises nothing but KeyboardInterrupt and SystemExit."""
         try:
-            with FileSource(path) as source:
+            with opened(path) as source:
                 return self._clean(number, source)
         except DicomveilError as error:
             return Result(refused_entry(number, error.code, error.tag))

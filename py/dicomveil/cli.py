@@ -30,7 +30,7 @@ from dicomveil.reading import read_instance
 from dicomveil.redacting import Redaction
 from dicomveil.reporting import Entry, report
 from dicomveil.rules import Rules
-from dicomveil.source import FileSource
+from dicomveil.source import FileSource, opened
 from dicomveil.verifying import verify_instance
 
 __all__ = ["main"]
@@ -367,7 +367,7 @@ def _inspect(options: argparse.Namespace) -> int:
 
 def _inspected(path: str, profile: Profile, rules: Rules) -> dict[str, Any]:
     """Return risks and planned actions of one file, without a value."""
-    with FileSource(path) as source:
+    with opened(path) as source:
         instance = read_instance(source)
         inspection = inspecting.inspect(instance)
         try:

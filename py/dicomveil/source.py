@@ -7,14 +7,30 @@ bytes or a range of the input, so that writing one copies the pixels without loo
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
-__all__ = ["BytesSource", "FileSource", "Part", "PartsSource", "Range", "Source", "iter_parts", "part_length"]
+from dicomveil.errors import Refused
+
+__all__ = [
+    "BytesSource",
+    "FileSource",
+    "Part",
+    "PartsSource",
+    "Range",
+    "Source",
+    "iter_parts",
+    "opened",
+    "part_length",
+]
 
 _COPY_BYTES = 1 << 20
+_GZIP = b"\x1f\x8b\x08"
+_MAX_INFLATED = 1 << 30
 
 
 class Source(Protocol):
@@ -77,6 +93,29 @@ class FileSource:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[Source]:
+    """Open an input file; one that was compressed with gzip (``.dcm.gz``) is read as what is in it.
+
+    Raises:
+        Refused: ``undecodable`` for a broken gzip file, ``header-too-large`` beyond 1 GiB of content.
+        OSError: the file cannot be read.
+    """
+    with FileSource(path) as source:
+        yield _inflated(source) if source.read(0, 3) == _GZIP else source
+
+
+def _inflated(source: Source) -> BytesSource:
+    inflater = zlib.decompressobj(wbits=31)
+    try:
+        data = inflater.decompress(source.read(0, source.size), _MAX_INFLATED)
+    except zlib.error:
+        raise Refused("undecodable") from None
+    if not inflater.eof:
+        raise Refused("header-too-large" if len(data) >= _MAX_INFLATED else "truncated")
+    return BytesSource(data)
 
 
 def part_length(part: Part) -> int:
