@@ -5,7 +5,8 @@ the line without it. So no line can be changed, moved or taken away without all 
 anew. How far the log goes is kept in a second file, so a cut at the end is found too. Whoever can write both
 files can forge both: note the last hash elsewhere now and then (``receive audit verify`` prints it).
 
-It holds token names, new UIDs, digests and codes: never content, and of what was refused no UID.
+It holds token names, new UIDs, digests and codes: never content, and of what was refused no UID. What it says
+of the stored instances is enough to make the index anew (``reindexing``).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any, NamedTuple
 
 from dicomveil_receiver.reception import Result
 
-__all__ = ["Audit", "AuditError", "Head", "verify_audit"]
+__all__ = ["Audit", "AuditError", "Head", "Line", "read_audit", "verify_audit"]
 
 _START = "0" * 64
 _TAIL_BYTES = 1 << 16
@@ -42,6 +43,13 @@ class Head(NamedTuple):
 
     lines: int
     hash: str
+
+
+class Line(NamedTuple):
+    """A line of a log, and how far the log goes with it."""
+
+    head: Head
+    said: dict[str, Any]
 
 
 class Audit:
@@ -69,10 +77,12 @@ class Audit:
 
     def upload(self, token: str, status: int, results: Sequence[Result]) -> None:
         """Append what a request stored and refused; it is on the disk when this returns."""
-        kept = [result for result in results if result.kept is not None]
-        instances = [[r.sop_instance_uid, r.kept.sha256, r.kept.new] for r in kept if r.kept is not None]
+        kept = [result.kept for result in results if result.kept is not None]
+        stored = [item.row for item in kept if item.new]
+        # These too with all that is known: a crash may have come between their index and their line.
+        known = [item.row for item in kept if not item.new]
         refused = [result.code for result in results if result.code is not None]
-        self.append("upload", token=token, status=status, stored=instances, refused=refused)
+        self.append("upload", token=token, status=status, stored=stored, known=known, refused=refused)
 
     def append(self, event: str, **facts: object) -> None:
         """Append one line, durably."""
@@ -148,21 +158,34 @@ def verify_audit(folder: Path) -> Head:
         AuditError: a line was changed, added, moved or taken away.
     """
     head = Head(0, _START)
-    noted = _noted_head(folder / "audit.head")
+    for line in read_audit(folder):
+        head = line.head
+    return head
+
+
+def read_audit(folder: Path, *, use_head: bool = True) -> Iterator[Line]:
+    """Yield the lines of a log, and check them on the way; ``use_head`` says whether its end is known, too.
+
+    Raises:
+        AuditError: a line was changed, added, moved or taken away.
+    """
+    head = Head(0, _START)
+    noted = _noted_head(folder / "audit.head") if use_head else None
     for line in _lines(folder / "audit.log"):
         number = head.lines + 1
         try:
             found = _checked(line)
         except AuditError:
             raise AuditError(number) from None
-        linked = found.lines == number and json.loads(line)["previous"] == head.hash
+        said: dict[str, Any] = json.loads(line)
+        linked = found.lines == number and said["previous"] == head.hash
         forked = noted is not None and noted.lines == number and noted.hash != found.hash
         if not linked or forked:
             raise AuditError(number)
         head = found
+        yield Line(head, said)
     if noted is not None and noted.lines > head.lines:
         raise AuditError(head.lines + 1)
-    return head
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -13,13 +13,14 @@ from dicomveil_receiver.audit import AuditError, verify_audit
 from dicomveil_receiver.durable import make_folders
 from dicomveil_receiver.index import Index
 from dicomveil_receiver.outbox import Outbox
+from dicomveil_receiver.reindexing import reindex
 from dicomveil_receiver.sealing import SEALED_SUFFIX, new_identity, read_identities, unseal
 from dicomveil_receiver.store import CONTROL
 from dicomveil_receiver.tokens import Tokens
 
 __all__ = ["COMMANDS", "run_command"]
 
-COMMANDS = frozenset({"token", "audit", "outbox", "identity", "unseal"})
+COMMANDS = frozenset({"token", "audit", "outbox", "identity", "unseal", "reindex"})
 _OK, _FOUND, _WRONG_USE = 0, 1, 2
 
 
@@ -59,6 +60,11 @@ def _parser() -> argparse.ArgumentParser:
     waiting.set_defaults(run=_list_outbox)
     retry = outbox.add_parser("retry", parents=[storage], help="send all again, what was refused too")
     retry.set_defaults(run=_retry)
+
+    reindexing = commands.add_parser(
+        "reindex", parents=[storage], help="make the index anew, from a back-up that was copied while it ran"
+    )
+    reindexing.set_defaults(run=_reindex)
 
     identity = commands.add_parser("identity", help="make a private key for --seal-to, print its recipient")
     identity.add_argument("--output", type=Path, required=True, metavar="FILE", help="keep it off the server")
@@ -125,6 +131,18 @@ def _retry(control: Path, _options: argparse.Namespace) -> int:
     with closing(Index(control / "index.sqlite")) as index:
         print(f"{Outbox(index).retry()} instances will be sent")
     return _OK
+
+
+def _reindex(_control: Path, options: argparse.Namespace) -> int:
+    try:
+        result = reindex(options.storage)
+    except BlockingIOError:
+        return _wrong("storage is in use by a running receiver: stop it first")
+    except AuditError as error:
+        print(f"dicomveil receive: {error}", file=sys.stderr)
+        return _FOUND
+    print(f"{result.found} instances in the index, {result.missing} that the audit log tells of are missing")
+    return _FOUND if result.missing else _OK
 
 
 def _identity(_control: Path, options: argparse.Namespace) -> int:

@@ -85,6 +85,11 @@ class Index:
                     "INSERT OR REPLACE INTO outbox (sop_instance_uid, study_uid) VALUES (?, ?)", row[:2]
                 )
 
+    def add_all(self, rows: Iterable[Row]) -> None:
+        """Add many rows at once."""
+        with self.transaction() as cursor:
+            cursor.executemany("INSERT OR REPLACE INTO instance VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Cursor]:
         """All or nothing, and nobody else at the same time."""

@@ -41,7 +41,7 @@ class Log:
             stored=sum(result.kept is not None and result.kept.new for result in results),
             known=sum(result.kept is not None and not result.kept.new for result in results),
             refused=sum(result.code is not None for result in results),
-            bytes=sum(result.kept.size for result in results if result.kept is not None),
+            bytes=sum(result.kept.row.size for result in results if result.kept is not None),
             codes=dict(codes),
             milliseconds=round(seconds * 1000),
         )

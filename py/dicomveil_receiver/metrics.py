@@ -38,7 +38,7 @@ class Metrics:
                     self._refused[result.code or ""] += 1
                 else:
                     self._instances["stored" if result.kept.new else "known"] += 1
-                    self._bytes += result.kept.size
+                    self._bytes += result.kept.row.size
 
     def text(self, *, running: int, stored: int) -> str:
         """Return all counters, with the number of running uploads and of stored instances."""

@@ -54,8 +54,7 @@ def storage_errors() -> Iterator[None]:
 class Kept(NamedTuple):
     """How an instance was kept: ``new`` is False when the same bytes were stored before."""
 
-    sha256: str
-    size: int
+    row: Row
     new: bool
 
 
@@ -121,11 +120,11 @@ class Store:
             if stored is not None and stored[:-1] != row[:-1]:
                 raise ReceiverError("instance-conflict")
             if stored is not None and _is_whole(target, spool):
-                return Kept(spool.sha256, spool.size, new=False)
+                return Kept(stored, new=False)
             make_folders(target.parent)
             move_durably(spool.settle(), target)
             self.index.add(row, forward=self._forward)
-        return Kept(spool.sha256, spool.size, new=True)
+        return Kept(row, new=True)
 
     def ready(self, min_free_bytes: int) -> bool:
         """Tell whether an instance could be kept now: the index answers, and there is room."""

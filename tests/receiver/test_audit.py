@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from dicomveil_receiver.cli import main
 from receiver.support import NOT_CLEAN, Endpoint, make_instance, running, uid_of
 
 
-def lines_of(folder: Path) -> list[dict[str, object]]:
+def lines_of(folder: Path) -> list[dict[str, Any]]:
     """Return the lines of a log."""
     return [json.loads(line) for line in (folder / "audit.log").read_text().splitlines()]
 
@@ -27,9 +28,11 @@ def test_it_tells_who_sent_what_with_which_result(endpoint: Endpoint) -> None:
     first, second = lines_of(endpoint.storage / ".dicomveil")
     assert first["token"] == "test-0"
     assert first["status"] == 202
-    assert first["stored"] == [[uid_of(good), hashlib.sha256(good).hexdigest(), True]]
+    ((uid, _, _, _, _, digest, size, _),) = first["stored"]
+    assert (uid, digest, size) == (uid_of(good), hashlib.sha256(good).hexdigest(), len(good))
     assert first["refused"] == [NOT_CLEAN]
-    assert second["stored"] == [[uid_of(good), hashlib.sha256(good).hexdigest(), False]]
+    assert second["stored"] == []
+    assert second["known"] == first["stored"]
     assert uid_of(bad) not in json.dumps(first)
 
 
