@@ -15,7 +15,7 @@ from dicomveil.charset import declared_encodings, decode_text
 from dicomveil.descriptors import clean_description
 from dicomveil.dummies import dummy_items
 from dicomveil.encoding import LONG_VRS, UNDEFINED, DataSet
-from dicomveil.errors import Refused
+from dicomveil.errors import Refused, format_tag
 from dicomveil.planning import Plan, Step
 from dicomveil.profile import Profile
 from dicomveil.pseudonyms import Pseudonyms
@@ -238,7 +238,8 @@ def clean_header(
 
 def _additions(instance: Instance, plan: Plan, profile: Profile, writer: _Writer) -> dict[int, bytes]:
     """Encode the markers of PS3.15 E.1.1 and E.3, and what PS3.3 asks after pixels were changed."""
-    codes = [METHOD_CODES["basic"]]
+    # Who left more than the Basic Profile does must not claim it, but say what was left (PS3.15 E.1.1).
+    codes = [] if plan.weaker else [METHOD_CODES["basic"]]
     # Codes only for what ran: nothing here changes recognizable features, whatever the profile asks for.
     ran = profile.options - {"clean_recognizable_visual_features"}
     ran = ran if plan.claim.clean else ran - {"clean_pixel_data"}
@@ -248,7 +249,8 @@ def _additions(instance: Instance, plan: Plan, profile: Profile, writer: _Writer
         temporal = b"UNMODIFIED"
     elif "retain_longitudinal_modified_dates" in profile.options:
         temporal = b"MODIFIED"
-    method = b"dicomveil " + __version__.encode()
+    left = [f"Basic Profile except {format_tag(tag)} {action}" for tag, action in sorted(plan.weaker.items())]
+    method = "\\".join([f"dicomveil {__version__}", *left]).encode("ascii")
     code_items = [
         writer.data_set(
             [
@@ -262,7 +264,7 @@ def _additions(instance: Instance, plan: Plan, profile: Profile, writer: _Writer
     additions = {
         0x00120062: writer.element(0x00120062, "CS", b"YES"),
         0x00120063: writer.element(0x00120063, "LO", method),
-        0x00120064: writer.sequence(0x00120064, code_items),
+        **({0x00120064: writer.sequence(0x00120064, code_items)} if codes else {}),
         0x00280303: writer.element(0x00280303, "CS", temporal),
     }
     if plan.claim.clean:

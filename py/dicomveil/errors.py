@@ -166,6 +166,22 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "option-unknown": ("An option is not one of PS3.15.", "Use an option's name as the manual lists it."),
         "option-conflict": ("Two options exclude each other.", "Give one of them."),
         "profile-invalid": ("The profile is not valid.", "Check it against the description in the manual."),
+        "override-invalid": (
+            "An override names no attribute that can be overridden, or one twice.",
+            "Name attributes of PS3.6, by keyword or hexadecimal, not what every instance needs as it is.",
+        ),
+        "override-impossible": (
+            "An override asks for what this attribute cannot have under the options of the profile.",
+            "Clean text or sequences, give new values to UIDs only; dates and UIDs are kept by options.",
+        ),
+        "override-not-accepted": (
+            "An override is weaker than PS3.15 with the options of the profile.",
+            'Take it out, or say "accepted": true: the Basic Profile is not claimed then.',
+        ),
+        "weaker-than-basic": (
+            "An override of the profile left what PS3.15 removes, so the Basic Profile is not claimed.",
+            "Nothing, if that is what the profile is for; the report lists its overrides.",
+        ),
         "key-invalid": (
             "The key or passphrase is not valid.",
             "Give a key of 32 bytes or a longer passphrase.",
@@ -198,4 +214,14 @@ class Refused(DicomveilError):
 
 
 class WrongUse(DicomveilError):
-    """The options, the profile or the key are wrong: nothing can be cleaned with them."""
+    """The options, the profile or the key are wrong: nothing can be cleaned with them.
+
+    ``pointer`` says where in a profile (a JSON pointer, RFC 6901; names of members, never a value).
+    """
+
+    def __init__(self, code: str, tag: int | None = None, *, pointer: str | None = None) -> None:
+        super().__init__(code, tag)
+        self.pointer = pointer
+
+    def __str__(self) -> str:
+        return super().__str__() if self.pointer is None else f"at {self.pointer or '/'}: {super().__str__()}"

@@ -142,6 +142,8 @@ def clean_source(
         missing_uids={tag: uids[tag] for tag in inspection.missing_uids},
     )
     parts = assembled(instance, header, written.parts)
+    if steps.weaker:
+        warnings.append("weaker-than-basic")
     cleaned = Cleaned(
         parts=parts,
         name="/".join(
@@ -157,18 +159,20 @@ def clean_source(
         study_uid=uids[_STUDY],
         series_uid=uids[_SERIES],
     )
-    _verify(source, cleaned, session.profile, subject)
+    _verify(source, cleaned, session, subject)
     return cleaned
 
 
-def _verify(source: Source, cleaned: Cleaned, profile: Profile, subject: Subject) -> None:
+def _verify(source: Source, cleaned: Cleaned, session: Session, subject: Subject) -> None:
     """Raise the first problem that the independent reading of the finished parts finds."""
+    profile = session.profile
     dates = "retain_longitudinal_modified_dates" in profile.options
     verified = verifying.verify(
         PartsSource(source, cleaned.parts),
         verifying.collect_identifiers(source),
         shift_days=subject.shift_days if dates else None,
         options=profile.options,
+        accepted=session.rules.weaker,
     )
     # That nothing is claimed about the pixels is for the receiver to judge: review and inspection did here.
     claimed = cleaned.pixels in {"redacted", "confirmed"} and "clean_pixel_data" in profile.options

@@ -38,6 +38,7 @@ _LOCAL_CODE = Decision("D", "", "local-code")
 _STALE = Decision("X", "", "stale-after-redaction")
 _CLAIM = Decision("X", "", "marker")
 _MISPLACED_PIXELS = Decision("X", "", "pixels-not-in-place")
+_BY_OVERRIDE = frozenset({"override", "age-of-90-or-more"})
 _CODE_MEANING, _CODE_SCHEME = 0x00080104, 0x00080102
 _BURNED_IN_ANNOTATION = 0x00280301
 _TIMEZONE_OFFSET = 0x00080201
@@ -83,6 +84,8 @@ class Plan:
     steps: list[Step]
     claim: PixelClaim
     counts: dict[str, int] = field(default_factory=dict)
+    #: Overrides that took effect and leave more than PS3.15 does: tag -> action.
+    weaker: dict[int, str] = field(default_factory=dict)
 
 
 def plan(
@@ -104,7 +107,7 @@ def plan(
         steps = _last_of_each([*steps, *planner.data_set(instance.tail, ())])
     if any(step.element.tag == 0x00420011 for step in steps):
         raise Refused("encapsulated-document", 0x00420011)
-    return Plan(steps, claim, planner.counts)
+    return Plan(steps, claim, planner.counts, planner.weaker)
 
 
 def walk(steps: list[Step], path: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], Step]]:
@@ -140,6 +143,7 @@ class _Planner:
         self.safe_private = "retain_safe_private" in rules.profile.options
         self.encodings = encodings
         self.counts: dict[str, int] = {}
+        self.weaker: dict[int, str] = {}
         self.root_overrides: dict[int, Decision] = {}
         if claim.redacted:
             self.root_overrides |= dict.fromkeys(_STALE_TAGS, _STALE)
@@ -149,6 +153,7 @@ class _Planner:
     def data_set(self, data_set: DataSet, path: tuple[int, ...]) -> list[Step]:
         steps = []
         counts = self.counts
+        weaker = self.rules.weaker
         last, ordered = -1, True
         overrides = self.item_overrides(data_set) if path else self.root_overrides
         private = PrivateBlocks(data_set, self.rules.profile.safe_private) if self.safe_private else None
@@ -167,6 +172,8 @@ class _Planner:
             ordered = ordered and tag > last
             last = tag
             action = step.decision.action
+            if tag in weaker and step.decision.reason in _BY_OVERRIDE:
+                self.weaker[tag] = action
             counts[action] = counts.get(action, 0) + 1
             steps.append(step)
         if private is not None and private.kept:
@@ -183,6 +190,9 @@ class _Planner:
         rule = content_rule(item, self.rules.profile.options)
         if rule is None or rule.tag is None or rule.action == "X":
             return {}
+        own = self.rules.profile.overrides.get(rule.tag)
+        if own is not None and own.action in "XZD":
+            return {}  # the profile is stricter than the concept
         return {rule.tag: Decision(rule.action, rule.code, "concept", rule.option)}
 
     def items(self, element: Element, path: tuple[int, ...]) -> tuple[list[Step], ...]:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from dicomveil.errors import WrongUse
+from dicomveil.overrides import Override, named, overrides_of
+from dicomveil.schema import loads_once, profile_schema, violations
 
 __all__ = ["OPTIONS", "Profile"]
 
@@ -30,23 +32,7 @@ _DEFAULT_OPTIONS = frozenset({"clean_pixel_data", "retain_longitudinal_modified_
 # Not a secret: it only keeps one table of guessed passphrases from serving every product.
 _DEFAULT_SALT = b"dicomveil default profile, salt 1"
 _SALT_BYTES = range(8, 65)
-
-
-_MEMBERS = frozenset({"dicomveil_profile", "name", "options", "salt", "safe_private"})
-_PRIVATE_KEY = re.compile(r"[0-9A-F]{3}[13579BDF][0-9A-F]{2}")
-_SAFE_VRS = frozenset({"CS", "DS", "FD", "FL", "IS", "LO", "SH", "SL", "SQ", "SS", "UI", "UL", "US"})
-
-
-def _private_list(data: object) -> dict[str, dict[str, str]]:
-    """Check a site's own list of safe private elements."""
-    if not isinstance(data, dict):
-        raise WrongUse("profile-invalid")
-    for creator, elements in data.items():
-        if not creator.strip() or not isinstance(elements, dict):
-            raise WrongUse("profile-invalid")
-        if not all(_PRIVATE_KEY.fullmatch(key) and vr in _SAFE_VRS for key, vr in elements.items()):
-            raise WrongUse("profile-invalid")
-    return data
+_IN_OPTIONS = re.compile(r"/options/\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +40,8 @@ class Profile:
     """Options beside the Basic Application Level Confidentiality Profile (PS3.15 E.2), which always applies.
 
     ``salt`` (8 to 64 bytes) goes into the derivation of the key from a passphrase: the same passphrase and
-    the same salt give the same pseudonyms.
+    the same salt give the same pseudonyms. ``safe_private`` is a site's own list of safe private elements:
+    private creator -> ``ggggee`` (the block left out) -> VR. ``overrides`` has actions for single attributes.
 
     Raises:
         WrongUse: ``option-unknown``, ``option-conflict`` or ``profile-invalid``.
@@ -64,6 +51,7 @@ class Profile:
     options: frozenset[str]
     salt: bytes = _DEFAULT_SALT
     safe_private: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
+    overrides: Mapping[int, Override] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not self.options <= frozenset(OPTIONS):
@@ -82,27 +70,23 @@ class Profile:
     def from_json(cls, text: str) -> Profile:
         """Read ``{"dicomveil_profile": 1, "name": "...", "options": [...], "salt": "<hex>", ...}``.
 
-        ``salt`` may be left out, and ``safe_private``: a site's own list of safe private elements,
-        ``{"<private creator>": {"<ggggee>": "<VR>"}}`` (group and element in hexadecimal, the block left
-        out). Unknown members are refused: what a profile asks for must not be ignored.
+        ``data/profile.schema.json`` describes the form. Unknown members are refused: what a profile asks for
+        must not be ignored.
         """
         try:
-            data = json.loads(text)
+            data = loads_once(text)
         except ValueError:
             raise WrongUse("profile-invalid") from None
-        if not isinstance(data, dict) or not data.keys() <= _MEMBERS:
-            raise WrongUse("profile-invalid")
-        name, options, salt = data.get("name"), data.get("options"), data.get("salt", _DEFAULT_SALT.hex())
-        if data.get("dicomveil_profile") != 1 or not isinstance(name, str) or not isinstance(salt, str):
-            raise WrongUse("profile-invalid")
-        if not isinstance(options, list) or not all(isinstance(option, str) for option in options):
-            raise WrongUse("profile-invalid")
-        try:
-            return cls(
-                name, frozenset(options), bytes.fromhex(salt), _private_list(data.get("safe_private", {}))
-            )
-        except ValueError:
-            raise WrongUse("profile-invalid") from None
+        for pointer in violations(data, profile_schema()):
+            code = "option-unknown" if _IN_OPTIONS.fullmatch(pointer) else "profile-invalid"
+            raise WrongUse(code, pointer=pointer)
+        return cls(
+            data["name"],
+            frozenset(data["options"]),
+            bytes.fromhex(data.get("salt", _DEFAULT_SALT.hex())),
+            data.get("safe_private", {}),
+            overrides_of(data.get("overrides", {})),
+        )
 
     def with_options(self, options: list[str]) -> Profile:
         """Return this profile with more options; a date option given here takes the other one's place."""
@@ -125,4 +109,10 @@ class Profile:
         }
         if self.safe_private:
             data["safe_private"] = self.safe_private
+        if self.overrides:
+            data["overrides"] = {
+                named(tag): {"action": override.action, "reason": override.reason}
+                | ({"accepted": True} if override.accepted else {})
+                for tag, override in sorted(self.overrides.items())
+            }
         return json.dumps(data, indent=1)

@@ -54,12 +54,24 @@ def refused_entry(number: int, code: str, tag: int | None = None) -> Entry:
     }
 
 
+def _overrides(profile: Profile) -> dict[str, Any]:
+    """List the overrides of a profile, if it has any: tag, action and the reason that its author gave."""
+    if not profile.overrides:
+        return {}
+    return {
+        "overrides": [
+            {"tag": format_tag(tag), "action": override.action, "reason": override.reason}
+            for tag, override in sorted(profile.overrides.items())
+        ]
+    }
+
+
 def report(profile: Profile, entries: Iterable[Mapping[str, Any]]) -> str:
     """Return the report as JSON, its entries in the order of the input."""
     content = {
         "version": __version__,
         "table_edition": TABLE_EDITION,
-        "profile": {"name": profile.name, "options": sorted(profile.options)},
+        "profile": {"name": profile.name, "options": sorted(profile.options)} | _overrides(profile),
         "files": sorted(entries, key=lambda entry: entry["input"]),
     }
     return json.dumps(content, indent=1) + "\n"

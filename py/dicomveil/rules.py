@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from dicomveil.errors import WrongUse
+from dicomveil.overrides import Override, is_possible, is_weaker, named
 from dicomveil.profile import Profile
 from dicomveil.tables import SAFE_TEXT, Row, attribute_type, element_vrs, iod_name, known_sop_class, row_for
 
@@ -122,10 +124,25 @@ def _is_required(attribute_type: str | None) -> bool:
 
 
 class Rules:
-    """The rules under one profile, with everything that was looked up so far."""
+    """The rules under one profile, with everything that was looked up so far.
+
+    ``weaker`` has the overrides (tag -> action) that leave more than PS3.15 does with the profile's options.
+
+    Raises:
+        WrongUse: ``override-impossible``, or ``override-not-accepted`` for a weaker one.
+    """
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
+        self.weaker: dict[int, str] = {}
+        for tag, override in profile.overrides.items():
+            pointer = f"/overrides/{named(tag)}"
+            if not is_possible(tag, override.action, profile.options):
+                raise WrongUse("override-impossible", tag, pointer=pointer)
+            if is_weaker(self.code_of(tag), override.action):
+                if not override.accepted:
+                    raise WrongUse("override-not-accepted", tag, pointer=pointer)
+                self.weaker[tag] = override.action
         self._rules: dict[int, _Rule] = {}
         self._places: dict[tuple[str, tuple[int, ...]], dict[int, Decision]] = {}
         self._fallbacks: dict[tuple[str, tuple[int, ...]], Decision] = {}
@@ -165,7 +182,24 @@ class Rules:
             rule = self._rules[tag] = self._make_rule(tag)
         return rule
 
+    def code_of(self, tag: int) -> str:
+        """Return the code that holds for an attribute without overrides."""
+        return self._standard_rule(tag).code
+
     def _make_rule(self, tag: int) -> _Rule:
+        standard = self._standard_rule(tag)
+        override = self.profile.overrides.get(tag)
+        return standard if override is None else self._overridden(standard, override)
+
+    @staticmethod
+    def _overridden(standard: _Rule, override: Override) -> _Rule:
+        """Put an override in a rule's place; X and Z give way where the IOD needs a value (PS3.15 E.1.1)."""
+        code = {"X": "X/Z/D", "Z": "Z/D"}.get(override.action, override.action)
+        if override.action == "X" and standard.basic == "X":
+            code = "X"
+        return _Rule(code, standard.basic, "override")
+
+    def _standard_rule(self, tag: int) -> _Rule:
         group = tag >> 16
         if group < 8:
             return _Rule("X", "X", "group-not-allowed")  # command, File Meta and directory elements

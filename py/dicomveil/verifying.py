@@ -16,7 +16,9 @@ Against the input (:func:`verify_against`): none of its identifiers is left, see
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 from dicomveil import tables
@@ -58,7 +60,9 @@ _OPTION_OF_CODE = {code: option for option, (code, _meaning) in tables.METHOD_CO
 #: Values that cleaning puts where a value has to be (D); none of them says anything.
 _DUMMIES = frozenset(b" REMOVED 19000101 000000 19000101000000 000Y 0 urn:removed 99DICOMVEIL".split(b" "))
 _OUR_TEXT = {
-    0x00120063: re.compile(rb"dicomveil [\w.+]+", re.ASCII),
+    0x00120063: re.compile(
+        rb"dicomveil [\w.+]+(?:\\Basic Profile except \([0-9A-F]{4},[0-9A-F]{4}\) [XZDKCU])*", re.ASCII
+    ),
     0x00082111: re.compile(rb"Areas of the pixels were blackened"),
 }
 _FREE_TEXT_VRS = frozenset({"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
@@ -77,6 +81,9 @@ _METHOD_CODES = 0x00120064
 _NEEDED_DATES = frozenset({0x00181078, 0x00700082, 0x00700083})
 #: Problems that an attribute has only with a value that says something.
 _ABOUT_VALUES = frozenset({"attribute-not-replaced", "text-not-reviewed"})
+_EXCEPTED = frozenset({"attribute-not-removed", "attribute-not-replaced", "text-not-reviewed"})
+_EXCEPTION = re.compile(rb"Basic Profile except \(([0-9A-F]{4}),([0-9A-F]{4})\)", re.ASCII)
+_NOTHING: Mapping[int, str] = MappingProxyType({})
 _BATCH = 4096
 _MAX_PROBLEMS = 100
 
@@ -113,13 +120,15 @@ class Verified(NamedTuple):
     options: frozenset[str] = frozenset()
 
 
-def verify_instance(output: Source) -> Verified:
+def verify_instance(output: Source, *, accepted: Mapping[int, str] = _NOTHING) -> Verified:
     """Return what can be known from an output alone. Never raises; time and memory are bounded.
 
     ``pixels-unclaimed`` among the problems means that text may be burned in, that nobody claims the contrary,
-    and that nothing else follows from it: callers may tolerate it.
+    and that nothing else follows from it: callers may tolerate it. ``accepted`` has the attributes (tag ->
+    action) of which a profile leaves more than PS3.15 does. They may be there if the output says so and does
+    not claim the Basic Profile; what identifies the patient may be in none of them.
     """
-    return _Verification(output, None, None, None).run()
+    return _Verification(output, None, None, None, accepted).run()
 
 
 def verify_against(
@@ -139,13 +148,14 @@ def verify(
     *,
     shift_days: int | None,
     options: frozenset[str],
+    accepted: Mapping[int, str] = _NOTHING,
 ) -> Verified:
     """Do what :func:`verify_instance` does, and look for the input's identifiers, in one reading.
 
     ``options`` are the profile's: what they retain is no finding, and the output must not claim others.
     ``shift_days`` is the days that were added to dates, ``None`` if dates were not moved.
     """
-    return _Verification(output, identifiers, shift_days, options).run()
+    return _Verification(output, identifiers, shift_days, options, accepted).run()
 
 
 class _Verification:
@@ -157,11 +167,15 @@ class _Verification:
         identifiers: Identifiers | None,
         shift_days: int | None,
         wanted: frozenset[str] | None,
+        accepted: Mapping[int, str],
     ) -> None:
         self.output = output
         self.identifiers = identifiers and identifiers.without(wanted or frozenset())
         self.shift_days = shift_days
         self.wanted = wanted
+        self.accepted = accepted
+        #: Attributes whose presence or value only an accepted override explains.
+        self.excepted: set[int] = set()
         self.problems: dict[Problem, None] = {}
         self.top: dict[int, bytes] = {}
         #: (tag, VR) that occur, and tags with a value other than our dummies and pseudonyms.
@@ -278,8 +292,8 @@ class _Verification:
     def _check(self, reading: Reading) -> None:
         self.options = self._claims()
         self._search()
-        self._check_markers()
         self._check_rules()
+        self._check_markers()
         self._check_dates()
         self._check_uids()
         self._check_pixels(reading)
@@ -298,10 +312,12 @@ class _Verification:
             self.problem("marker-missing", 0x00120062)
         if not self._text(0x00120063):
             self.problem("marker-missing", 0x00120063)
-        if "basic" not in self.options or any(
-            code.decode("latin-1") not in _OPTION_OF_CODE for code in self.codes
-        ):
+        exceptions = _EXCEPTION.findall(self.top.get(0x00120063, b""))
+        told = {int(group + element, 16) for group, element in exceptions}
+        if any(code.decode("latin-1") not in _OPTION_OF_CODE for code in self.codes):
             self.problem("marker-missing", _METHOD_CODES)
+        elif bool(told) == ("basic" in self.options) or not self.accepted.keys() >= told >= self.excepted:
+            self.problem("marker-untrue" if "basic" in self.options else "marker-missing", _METHOD_CODES)
         untold = self.wanted is not None and self.options - {"basic"} - self.wanted
         if untold or {_FULL_DATES, _MODIFIED_DATES} <= self.options:
             self.problem("marker-untrue", _METHOD_CODES)
@@ -322,7 +338,10 @@ class _Verification:
         for tag, vr in self.seen:
             rule = _rule(tag, vr, self.options)
             if rule is not None and (rule not in _ABOUT_VALUES or tag in self.valued):
-                self.problem(rule, tag)
+                if tag in self.accepted and rule in _EXCEPTED:
+                    self.excepted.add(tag)
+                else:
+                    self.problem(rule, tag)
 
     def _check_dates(self) -> None:
         """Dates are there only if an option keeps them, and then they are the input's, moved."""
