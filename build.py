@@ -21,7 +21,7 @@ import checking
 import environment
 import resolving
 import serving
-from places import DIST, BuildError
+from places import DIST, RECEIVED, BuildError
 
 
 def build(options: argparse.Namespace) -> int:
@@ -35,13 +35,13 @@ def build(options: argparse.Namespace) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     """Serve dist/ and the endpoint on loopback, as they are."""
-    return serving.serve(options.port, open_page=False)
+    return serving.serve(options.port, options.storage, open_page=False)
 
 
 def run(options: argparse.Namespace) -> int:
     """Build dist/, serve it with the endpoint on loopback, and open the page where there is a desktop."""
     bundling.build(environment.set_up())
-    return serving.serve(options.port, open_page=not options.no_browser)
+    return serving.serve(options.port, options.storage, open_page=not options.no_browser)
 
 
 def test(options: argparse.Namespace) -> int:
@@ -74,6 +74,7 @@ def main() -> int:
         sub.set_defaults(command=command)
         if command in (run, serve):
             sub.add_argument("--port", type=int, default=0, help="default: any that is free")
+            sub.add_argument("--storage", type=Path, default=RECEIVED, help="keeps what is uploaded")
         if command is run:
             sub.add_argument("--no-browser", action="store_true", help="do not open the page")
         if command is build:

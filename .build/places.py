@@ -14,6 +14,7 @@ NODE_PROJECT = CACHE / "node"
 NODE_MODULES = NODE_PROJECT / "node_modules"
 DIST = ROOT / "dist"
 WEB = ROOT / "web"
+RECEIVED = ROOT / ".received"
 PACKAGE = ROOT / "py" / "dicomveil"
 
 SCRIPTS = VENV / ("Scripts" if os.name == "nt" else "bin")

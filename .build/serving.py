@@ -13,8 +13,6 @@ from types import FrameType
 import environment
 from places import DIST, ROOT, BuildError, say
 
-RECEIVED = ROOT / ".received"
-
 
 def receive_command(page: Path, storage: Path, port: int) -> list[str | Path]:
     """Name the command that serves a page and keeps what is uploaded."""
@@ -32,12 +30,12 @@ def _has_desktop() -> bool:
     return display and sys.stdout.isatty()
 
 
-def serve(port: int, *, open_page: bool) -> int:
+def serve(port: int, storage: Path, *, open_page: bool) -> int:
     """Serve until Ctrl-C; print the page's address on a line of its own."""
     if not (DIST / "index.html").is_file():
         raise BuildError("There is no dist/ yet: python build.py build")
-    say(f"What is uploaded here is kept in {RECEIVED}. Ctrl-C ends.")
-    command = receive_command(DIST, RECEIVED, port)
+    say(f"What is uploaded here is kept in {storage}. Ctrl-C ends.")
+    command = receive_command(DIST, storage, port)
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
 
         def end(_number: int, _frame: FrameType | None) -> None:

@@ -6,8 +6,10 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import urllib.request
 import zipfile
 from pathlib import Path
 
@@ -217,6 +219,31 @@ for name in {CODECS!r}:
     assert _in_pyodide(dist, script, tmp_path, "numpy", "imagecodecs").split() == [
         x for name in CODECS for x in (name, "True")
     ]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is another thing there")
+def test_serve_prints_the_address_and_ends_with_ctrl_c(dist: Path, tmp_path: Path) -> None:
+    """The address is a line of its own, the page is behind it, and Ctrl-C ends it all, quietly."""
+    command = [
+        sys.executable,
+        str(places.ROOT / "build.py"),
+        "serve",
+        "--storage",
+        str(tmp_path / "received"),
+    ]
+    with subprocess.Popen(
+        command, text=True, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        address = next(line.strip() for line in process.stdout if line.startswith("http"))
+        with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 - loopback
+            assert answer.read() == (dist / "index.html").read_bytes()
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "Traceback" not in said
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(address, timeout=10)  # noqa: S310 - loopback
 
 
 def test_the_page_starts_without_complaint(ready: object) -> None:
