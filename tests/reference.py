@@ -93,7 +93,8 @@ class Reference:
             if not self.text(tag) and tables.attribute_type(self.sop_class, (tag,)):
                 tree[tag] = ("UI", NEW_UID)
         told = str(self.file.ds.file_meta.get("MediaStorageSOPInstanceUID", ""))
-        if "retain_uids" in self.options and told and not self.text(0x00080018):
+        is_told = told and has_form("UI", told.encode())
+        if "retain_uids" in self.options and is_told and not self.text(0x00080018):
             tree[0x00080018] = ("UI", even(told.encode(), b"\0"))
         if not self.text(0x00080016):
             tree[0x00080016] = ("UI", even(self.sop_class.encode(), b"\0"))
