@@ -126,7 +126,7 @@ def test_an_endpoint_of_another_origin_seals_what_it_gets(
 ) -> None:
     """CORS and the page's policy let exactly this one through; the private key restores what was saved."""
     key = tmp_path / "identity"
-    identity = [environment.tool("dicomveil"), "receive", "identity", "--output", key]
+    identity: list[str | Path] = [environment.tool("dicomveil"), "receive", "identity", "--output", key]
     recipient = subprocess.run(identity, check=True, capture_output=True, text=True).stdout.strip()
     port = free_port()
     there = start(*certificate, "--seal-to", recipient, "--allow-origin", f"https://127.0.0.1:{port}")
@@ -137,7 +137,13 @@ def test_an_endpoint_of_another_origin_seals_what_it_gets(
     saved = instances(save(page))
     send_to(page, there)
     assert list(there.storage.glob("*/*/*.dcm")) == []
-    unseal = [environment.tool("dicomveil"), "receive", "unseal", "--storage", there.storage]
+    unseal: list[str | Path] = [
+        environment.tool("dicomveil"),
+        "receive",
+        "unseal",
+        "--storage",
+        there.storage,
+    ]
     subprocess.run(
         [*unseal, "--identity", key, "--output", tmp_path / "out"], check=True, capture_output=True
     )

@@ -77,8 +77,8 @@ def _serve(settings: Settings) -> int:
         _forwarding(settings, store, log),
     ):
         tokens = Tokens(store.control / "tokens.json")
-        if not tokens.list():
-            print(f"Upload token, shown only now: {tokens.add(_FIRST_NAME)}", flush=True)
+        if secret := _first_token(tokens):
+            print(f"Upload token, shown only now: {secret}", flush=True)
         services = Services(settings, store, tokens, audit, verify_instance, log)
         server = make_server(make_app(services), settings, tls)
         print(url_of(settings, listener), flush=True)
@@ -86,6 +86,15 @@ def _serve(settings: Settings) -> int:
         server.run(sockets=[listener])
         log.event("stopped")
     return _OK
+
+
+def _first_token(tokens: Tokens) -> str | None:
+    try:
+        return None if tokens.list() else tokens.add(_FIRST_NAME)
+    except ValueError:
+        raise SettingsError("tokens.json in the storage is damaged: move it away to begin anew") from None
+    except OSError:
+        raise SettingsError("storage cannot be read or written") from None
 
 
 @contextmanager
@@ -115,6 +124,8 @@ def _open_audit(store: Store) -> Audit:
             "the audit log is not as it was written: look with audit verify, then move audit.log and "
             "audit.head away to begin a new one"
         ) from None
+    except OSError:
+        raise SettingsError("storage cannot be read or written") from None
 
 
 def _open(settings: Settings) -> Store:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sqlite3
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -30,7 +31,10 @@ def run_command(argv: Sequence[str]) -> int:
     control = options.storage / CONTROL if "storage" in options else Path()
     if "storage" in options and not control.is_dir():
         return _wrong("storage: this folder is not one of a receiver")
-    command: int = options.run(control, options)
+    try:
+        command: int = options.run(control, options)
+    except (OSError, sqlite3.Error):
+        return _wrong("storage cannot be read or written")
     return command
 
 
@@ -92,8 +96,12 @@ def _add(control: Path, options: argparse.Namespace) -> int:
 
 
 def _list(control: Path, _options: argparse.Namespace) -> int:
+    try:
+        tokens = _tokens(control).list()
+    except ValueError:
+        return _wrong("tokens.json in the storage is damaged")
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    for token in _tokens(control).list():
+    for token in tokens:
         state = "revoked" if token.revoked else "usable" if token.usable(now) else "expired"
         print(f"{token.name}\t{state}\tcreated {token.created}\texpires {token.expires or 'never'}")
     return _OK
@@ -104,6 +112,8 @@ def _revoke(control: Path, options: argparse.Namespace) -> int:
         _tokens(control).revoke(options.name)
     except KeyError:
         return _wrong("there is no token of this name")
+    except ValueError:
+        return _wrong("tokens.json in the storage is damaged")
     return _OK
 
 

@@ -20,6 +20,8 @@ from dicomveil_receiver.durable import write_durably
 
 __all__ = ["Token", "Tokens", "new_secret"]
 
+#: The token of :meth:`Tokens.open_session`: no other is named so.
+SESSION = "session"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -50,6 +52,13 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def _read(path: Path) -> tuple[Token, ...]:
+    try:
+        return tuple(Token(**item) for item in json.loads(path.read_text("utf-8")))
+    except TypeError:
+        raise ValueError("the file of the tokens is damaged") from None
+
+
 class Tokens:
     """The tokens of a storage folder, in a file that only the owner can read."""
 
@@ -78,7 +87,7 @@ class Tokens:
         until = expires.astimezone(UTC).isoformat(timespec="seconds") if expires is not None else None
         with self._lock:
             self._refresh()
-            if any(token.name == name for token in self._tokens):
+            if name == SESSION or any(token.name == name for token in self._tokens):
                 raise ValueError("a token of this name exists; names are not used again")
             self._write((*self._tokens, Token(name, _digest(secret), _now(), until)))
         return secret
@@ -104,7 +113,7 @@ class Tokens:
     def open_session(self) -> str:
         """Make a token that lives in memory only, until this process ends; return its secret."""
         secret = new_secret()
-        self._session = Token("session", _digest(secret), _now())
+        self._session = Token(SESSION, _digest(secret), _now())
         return secret
 
     def find(self, secret: str) -> Token | None:
@@ -127,7 +136,7 @@ class Tokens:
             return
         stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
         if stamp != self._stamp:
-            self._tokens = tuple(Token(**item) for item in json.loads(self._path.read_text("utf-8")))
+            self._tokens = _read(self._path)
             self._stamp = stamp
 
     def _write(self, tokens: tuple[Token, ...]) -> None:

@@ -104,6 +104,23 @@ def test_a_port_or_storage_in_use_is_told(tmp_path: Path, capsys: pytest.Capture
         assert "storage is in use" in capsys.readouterr().err
 
 
+def test_damaged_files_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit status 2 for tokens or an audit log that are not as they were written."""
+    with process(tmp_path) as (endpoint, _):
+        endpoint.store_instances(make_instance())
+    control = tmp_path / ".dicomveil"
+    tokens = (control / "tokens.json").read_bytes()
+    for damage in (b"{", b"[1]", b"\xff", b'[{"name": "x"}]'):
+        (control / "tokens.json").write_bytes(damage)
+        assert main(["--storage", str(tmp_path), "--port", "0"]) == 2
+        assert "tokens.json" in capsys.readouterr().err
+        assert main(["token", "list", "--storage", str(tmp_path)]) == 2
+    (control / "tokens.json").write_bytes(tokens)
+    (control / "audit.log").write_bytes(b"rubbish\n")
+    assert main(["--storage", str(tmp_path), "--port", "0"]) == 2
+    assert "audit" in capsys.readouterr().err
+
+
 def test_a_storage_that_is_a_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit status 2."""
     (tmp_path / "file").write_text("")

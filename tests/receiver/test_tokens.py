@@ -47,7 +47,7 @@ def test_an_expired_token_is_not_found(tmp_path: Path) -> None:
     assert tokens.find(good) is not None
 
 
-@pytest.mark.parametrize("name", ["", "a b", "../x", "-x", "x" * 65, "n\n"])
+@pytest.mark.parametrize("name", ["", "a b", "../x", "-x", "x" * 65, "n\n", "session"])
 def test_names_are_plain(tmp_path: Path, name: str) -> None:
     """Names go into logs, so they hold nothing that could be mistaken."""
     with pytest.raises(ValueError, match="name"):
