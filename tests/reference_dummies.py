@@ -43,7 +43,7 @@ def dummy_items(tag: int, file: File) -> list[Tree]:
             0x0040A088: ("SQ", []),
         }
         return [observer]
-    if tag in {0x00401101, 0x00080082}:
+    if tag in {0x00401101, 0x00080082, 0x0040A168}:
         return [code]
     if tag == 0x00081111:
         procedure_step = b"1.2.840.10008.3.1.2.3.3\0"

@@ -63,7 +63,7 @@ def dummy_items(tag: int, top: DataSet) -> list[Item]:
         return [_CONTENT_ITEM]
     if tag == 0x0040A073:  # Verifying Observer Sequence
         return [_OBSERVER]
-    if tag in {0x00401101, 0x00080082}:  # Person Identification, Institution Code Sequence
+    if tag in {0x00401101, 0x00080082, 0x0040A168}:  # codes of persons, institutions, content items
         return [_CODE]
     if tag == 0x00081111:  # Referenced Performed Procedure Step Sequence
         return [_PROCEDURE_STEP]
