@@ -18,6 +18,7 @@ from dicomveil.encoding import DataSet
 from dicomveil.errors import Refused, format_tag
 from dicomveil.inspecting import Inspection
 from dicomveil.pixels.decode import Description, FrameReader, drawable
+from dicomveil.pixels.palette import read_palette
 from dicomveil.planning import Plan, Step
 from dicomveil.reading import Instance
 from dicomveil.redacting import is_redactable, is_viewable
@@ -189,27 +190,12 @@ def _macro(instance: Instance, frame: int, sequence: int) -> DataSet | None:
 
 def _palette(instance: Instance) -> Mapping[str, Any] | None:
     """Return the palette as 8-bit RGB triplets in hexadecimal (PS3.3 C.7.6.3.1.5), if it can be read."""
-    head = instance.head
-    descriptor = head.numbers(0x00281101)
-    tables = [head.find(tag) for tag in (0x00281201, 0x00281202, 0x00281203)]
-    if len(descriptor) != 3 or any(table is None for table in tables):
+    palette = read_palette(instance.head)
+    if palette is None:
         return None
-    entries, first, bits = descriptor[0] or 65536, descriptor[1], descriptor[2]
-    columns = []
-    for table in tables:
-        raw = head.value(table) if table else b""
-        if bits == 16 and len(raw) >= 2 * entries:
-            columns.append(
-                raw[int(instance.encoding.little) : 2 * entries : 2]
-            )  # the high byte of each entry
-        elif len(raw) >= 2 * entries:
-            columns.append(raw[int(not instance.encoding.little) : 2 * entries : 2])
-        elif len(raw) >= entries:
-            columns.append(raw[:entries])
-        else:
-            return None
-    rgb = bytes(value for entry in zip(*columns, strict=True) for value in entry)
-    return {"first": first, "rgb": rgb.hex()}
+    down = palette.bits - 8
+    entries = zip(palette.red, palette.green, palette.blue, strict=True)
+    return {"first": palette.first, "rgb": bytes(value >> down for entry in entries for value in entry).hex()}
 
 
 def frame_view(frames: FrameReader, index: int) -> tuple[dict[str, Any], Part]:
@@ -225,7 +211,9 @@ def frame_view(frames: FrameReader, index: int) -> tuple[dict[str, Any], Part]:
     instance, layout = frames.instance, frames.layout
     if not is_viewable(instance) or not 0 <= index < layout.frames:
         raise Refused("pixels-undecodable")
-    as_stored = is_redactable(instance) and layout.allocated in {8, 16} and frames.coding == "native"
+    words = not layout.little and instance.pixels is not None and instance.pixels.vr == "OW"
+    as_stored = is_redactable(instance) and frames.coding == "native"
+    as_stored = as_stored and layout.allocated in ({16} if words else {8, 16})
     described = Description(layout.photometric, layout.stored, layout.high, layout.signed)
     if as_stored:
         part = frames.native_part(index)

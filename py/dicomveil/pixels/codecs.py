@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from dicomveil.errors import Refused
 from dicomveil.pixels.layout import PixelLayout
 from dicomveil.pixels.rle import decode_rle, encode_rle
+from dicomveil.pixels.scrub import scrubbed
 from dicomveil.pixels.stream_headers import StreamHeader, checked_header
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ __all__ = [
     "is_ready",
     "jpeg_in_jxl",
     "jxl_of_jpeg",
+    "scrubbed_recompression",
     "stream_is_ybr",
 ]
 
@@ -102,10 +104,10 @@ def _decoded(coding: str, data: bytes, header: StreamHeader | None, layout: Pixe
         return _raw(data, layout)
     if coding == "deflated":
         return _raw(zlib.decompressobj(-15).decompress(data, layout.decoded_bytes), layout)
-    if coding in {"jpeg", "jpeg-lossless"} and header:
-        return _jpeg(data, header, layout, rgb=rgb)
-    if coding == "jpeg-ls":
+    if header and header.process == 0xF7:  # whatever of the three the transfer syntax says
         return _jpeg_ls(data, layout)
+    if header and header.process:
+        return _jpeg(data, header, layout, rgb=rgb)
     if coding in {"jpeg-2000", "htj2k"}:
         return _imagecodecs().jpeg2k_decode(data)
     if coding == "jpeg-xl":
@@ -180,6 +182,22 @@ def jxl_of_jpeg(data: bytes) -> bytes:
     return _called(lambda: _imagecodecs().jpegxl_encode_jpeg(data), "redaction-unsupported")
 
 
+def scrubbed_recompression(data: bytes) -> bytes | None:
+    """Return JPEG XL of the same JPEG without its comments; ``None`` if no JPEG can be made of it.
+
+    The comments are in a compressed box, which would have to go as a whole, and the way back to JPEG with it.
+
+    Raises:
+        Refused: ``pixels-not-loaded``.
+    """
+    try:
+        return jxl_of_jpeg(scrubbed("jpeg", jpeg_in_jxl(data)))
+    except Refused as error:
+        if error.code == "pixels-not-loaded":
+            raise
+        return None
+
+
 def encode_stream(
     transfer_syntax: str, coding: str, array: NDArray[Any], header: StreamHeader | None, layout: PixelLayout
 ) -> bytes:
@@ -208,12 +226,14 @@ def _encoded(
         return raw.tobytes() if coding == "uncompressed" else _stored(raw.tobytes())
     codecs = _imagecodecs()
     if coding == "jpeg-lossless":
-        space = "YCBCR" if colour else None
+        space = "RGB" if colour else None  # as they are: "YCBCR" would subsample
         return codecs.jpeg8_encode(
             array, lossless=True, predictor=1, bitspersample=precision, colorspace=space, outcolorspace=space
         )
     if coding == "jpeg-ls":
-        depth = {"bitspersample": precision} if _takes("jpegls_encode", "bitspersample") else {}
+        depth = {"bitspersample": precision}
+        if not _takes("jpegls_encode", "bitspersample"):  # before 2026.10: always that of the cells
+            depth, array = {}, _extended(array, layout, precision)
         return codecs.jpegls_encode(array, level=0, out=2 * array.nbytes + 4096, **depth)
     if coding == "jpeg-2000":
         return codecs.jpeg2k_encode(
@@ -232,6 +252,15 @@ def _encoded(
         depth = {"bitspersample": layout.stored} if layout.stored not in {8, 16} else {}
         return codecs.jpegxl_encode(array, lossless=True, usecontainer=False, **depth)
     raise Refused("redaction-unsupported")
+
+
+def _extended(array: NDArray[Any], layout: PixelLayout, precision: int) -> NDArray[Any]:
+    """Extend the sign of stored values to the whole cell, which is what a wider precision stands for."""
+    unused = 8 * array.dtype.itemsize - precision
+    if not layout.signed or unused <= 0 or layout.shift:
+        return array
+    signed = array.view(f"i{array.dtype.itemsize}")
+    return (signed << unused >> unused).view(array.dtype)
 
 
 def _stored(data: bytes) -> bytes:

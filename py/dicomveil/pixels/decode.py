@@ -11,7 +11,7 @@ from dicomveil.pixels.frames import Frame, locate_frames, read_frame
 from dicomveil.pixels.layout import PixelLayout, pixel_layout
 from dicomveil.pixels.native import native_frame
 from dicomveil.pixels.stream_headers import read_header
-from dicomveil.pixels.syntaxes import coding_of
+from dicomveil.pixels.syntaxes import JPEG_RECOMPRESSION, coding_of
 from dicomveil.reading import Instance
 from dicomveil.source import Part, Range
 
@@ -103,7 +103,7 @@ class FrameReader:
         if self.layout.samples == 1:
             return photometric
         header = read_header(self.coding, data)
-        if photometric in {"YBR_RCT", "YBR_ICT"}:
+        if photometric in {"YBR_RCT", "YBR_ICT"} or self.instance.transfer_syntax == JPEG_RECOMPRESSION:
             return "RGB"
         if header is not None and self.coding == "jpeg" and header.samples == 3:
             return "YBR_FULL" if stream_is_ybr(header, self.layout) and not rgb else "RGB"

@@ -15,7 +15,7 @@ from dicomveil.pixels import scrub
 from dicomveil.pixels.frames import Frame, locate_frames, read_frame
 from dicomveil.pixels.layout import PixelLayout, pixel_layout
 from dicomveil.pixels.shapes import Redaction, covered_frames
-from dicomveil.pixels.syntaxes import coding_of
+from dicomveil.pixels.syntaxes import JPEG_RECOMPRESSION, coding_of
 from dicomveil.reading import Instance
 from dicomveil.source import Part, PartsSource, Range, Source
 
@@ -94,6 +94,10 @@ def rewritten(instance: Instance, redactions: Sequence[Redaction], overlay_bits:
         if redactor is not None and (index in touched or overlay_bits):
             areas = [area for area in redactions if area.is_in(index)]
             stream = redactor.redacted(read_frame(instance, frame), areas)
+        elif instance.transfer_syntax == JPEG_RECOMPRESSION:
+            from dicomveil.pixels.codecs import scrubbed_recompression
+
+            stream = scrubbed_recompression(read_frame(instance, frame))
         if stream is None:
             writer.scrubbed_frame(frame)
         else:

@@ -7,12 +7,12 @@ has.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 
 from dicomveil.encoding import DataSet
 from dicomveil.errors import Refused
 from dicomveil.pixels.layout import PixelLayout
+from dicomveil.pixels.palette import read_palette
 
 __all__ = ["fill_values"]
 
@@ -53,19 +53,10 @@ def fill_values(
 
 def darkest_entry(head: DataSet, layout: PixelLayout) -> int:
     """Return the palette index whose colour is the darkest (PS3.3 C.7.6.3.1.5, C.7.6.3.1.6)."""
-    descriptor = head.numbers(0x00281101)
-    tables = []
-    for tag in (0x00281201, 0x00281202, 0x00281203):
-        element = head.find(tag)
-        if element is None or len(descriptor) != 3:
-            raise Refused("redaction-unsupported", tag)
-        tables.append(head.value(element))
-    entries, first, bits = descriptor[0] or 65536, descriptor[1], descriptor[2]
-    width = 2 if bits == 16 or len(tables[0]) >= entries * 2 else 1
-    order = "<" if head.little else ">"
-    if any(len(table) < entries * width for table in tables):
-        raise Refused("redaction-unsupported", 0x00281201)
-    columns = [struct.unpack_from(f"{order}{entries}{'H' if width == 2 else 'B'}", table) for table in tables]
-    brightness = [299 * r + 587 * g + 114 * b for r, g, b in zip(*columns, strict=True)]
-    value = first + brightness.index(min(brightness))
-    return value if value < 1 << layout.stored else 0
+    palette = read_palette(head)
+    if palette is None:
+        raise Refused("redaction-unsupported", 0x00281101)
+    colours = zip(palette.red, palette.green, palette.blue, strict=True)
+    brightness = [299 * red + 587 * green + 114 * blue for red, green, blue in colours]
+    value = palette.first + brightness.index(min(brightness))
+    return value if 0 <= value < 1 << layout.stored else 0

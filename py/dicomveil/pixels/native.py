@@ -12,7 +12,7 @@ from dicomveil.source import Range
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["native_array", "native_frame", "read_native_frame"]
+__all__ = ["native_array", "native_frame", "read_native_frame", "swap_words"]
 
 
 def native_array(data: bytes, layout: PixelLayout, *, first_bit: int = 0) -> NDArray[Any]:
@@ -78,7 +78,7 @@ def read_native_frame(instance: Instance, layout: PixelLayout, index: int) -> tu
         data = instance.source.read(part.offset + start, min(wanted, part.length - start))
     else:
         data = part[start : start + wanted]
-    return (_swapped(data)[skip : skip + size] if swapped else data), first_bit
+    return (swap_words(data)[skip : skip + size] if swapped else data), first_bit
 
 
 def native_frame(instance: Instance, layout: PixelLayout, index: int) -> NDArray[Any]:
@@ -91,7 +91,8 @@ def native_frame(instance: Instance, layout: PixelLayout, index: int) -> NDArray
     return native_array(data, layout, first_bit=first_bit)
 
 
-def _swapped(data: bytes) -> bytes:
+def swap_words(data: bytes) -> bytes:
+    """Exchange the bytes of each 16-bit word; an odd number of bytes is padded."""
     out = bytearray(data + b"\0" * (len(data) % 2))
     out[0::2], out[1::2] = out[1::2], out[0::2]
     return bytes(out)

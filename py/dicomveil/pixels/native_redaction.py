@@ -6,11 +6,13 @@ What no run touches stays a range of the input, however large it is. Pixel layou
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from dicomveil.errors import Refused
 from dicomveil.pixels.fill import fill_values
 from dicomveil.pixels.layout import PixelLayout
+from dicomveil.pixels.native import swap_words
 from dicomveil.pixels.shapes import Redaction, Span, covered_frames, spans
 from dicomveil.reading import Instance
 from dicomveil.source import BytesSource, Part, Range, Source
@@ -34,8 +36,7 @@ def can_redact_native(instance: Instance, layout: PixelLayout) -> bool:
         return False
     if layout.allocated == 1 and layout.samples != 1:
         return False
-    words = not layout.little and layout.allocated < 16 and pixels.vr == "OW"
-    return not words and (layout.samples == 1) == (layout.photometric[:3] in {"MON", "PAL"})
+    return (layout.samples == 1) == (layout.photometric[:3] in {"MON", "PAL"})
 
 
 def redacted_native(
@@ -48,6 +49,20 @@ def redacted_native(
     """
     if not can_redact_native(instance, layout):
         raise Refused("redaction-unsupported")
+    if not layout.little and layout.allocated < 16 and instance.pixels and instance.pixels.vr == "OW":
+        data = part if isinstance(part, bytes) else instance.source.read(*part)
+        plain = replace(layout, little=True)
+        return [
+            swap_words(
+                b"".join(bytes(part) for part in _redacted(instance, plain, swap_words(data), redactions))
+            )
+        ]
+    return _redacted(instance, layout, part, redactions)
+
+
+def _redacted(
+    instance: Instance, layout: PixelLayout, part: Part, redactions: Sequence[Redaction]
+) -> list[Part]:
     if isinstance(part, Range):
         source, start, length = instance.source, part.offset, part.length
     else:

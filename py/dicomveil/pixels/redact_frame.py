@@ -26,6 +26,7 @@ from dicomveil.pixels.jpeg_blocks import is_sequential, redact_jpeg
 from dicomveil.pixels.layout import PixelLayout
 from dicomveil.pixels.shapes import Redaction, spans
 from dicomveil.pixels.stream_headers import StreamHeader, checked_header
+from dicomveil.pixels.syntaxes import JPEG_RECOMPRESSION
 from dicomveil.reading import Instance
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FrameRedactor"]
 
-_JPEG_RECOMPRESSION = "1.2.840.10008.1.2.4.111"
+_BY_PROCESS = {0xC3: "jpeg-lossless", 0xF7: "jpeg-ls"}
 _RECOMPRESSIBLE = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"})
 
 
@@ -69,10 +70,13 @@ class FrameRedactor:
         if not areas and not overlay_bits:
             return None
         mask = self._mask(tuple(areas))
-        if header is not None and self.coding == "jpeg" and is_sequential(header.process):
-            clean = scrub.scrubbed(self.coding, data)
+        coding = self.coding
+        if header is not None and header.process:  # what it is, whatever the transfer syntax says
+            coding = _BY_PROCESS.get(header.process, "jpeg")
+        if header is not None and is_sequential(header.process):
+            clean = scrub.scrubbed(coding, data)
             return redact_jpeg(clean, mask, self._levels(header))
-        if self.instance.transfer_syntax == _JPEG_RECOMPRESSION:
+        if self.instance.transfer_syntax == JPEG_RECOMPRESSION:
             jpeg = scrub.scrubbed("jpeg", jpeg_in_jxl(data))
             inner = checked_header("jpeg", jpeg, self.layout)
             if inner is None or not is_sequential(inner.process):
@@ -82,14 +86,14 @@ class FrameRedactor:
         if overlay_bits:
             array &= array.dtype.type(~overlay_bits & ((1 << 8 * array.dtype.itemsize) - 1))
         self._fill(array, mask, header)
-        if self.coding == "jpeg":
+        if coding == "jpeg":
             if header is None or self.instance.transfer_syntax not in _RECOMPRESSIBLE:
                 raise Refused("redaction-unsupported")
             self.warnings.add("pixels-recompressed")
             new = encode_jpeg(array, header, self.layout)
         else:
-            new = encode_stream(self.instance.transfer_syntax, self.coding, array, header, self.layout)
-        return scrub.scrubbed(self.coding, new)
+            new = encode_stream(self.instance.transfer_syntax, coding, array, header, self.layout)
+        return scrub.scrubbed(coding, new)
 
     def _mask(self, areas: tuple[Redaction, ...]) -> NDArray[np.bool_]:
         """Return the pixels to overwrite, as ``(rows, columns)``; frames with the same areas share it."""
@@ -119,7 +123,7 @@ class FrameRedactor:
         if header is not None and header.samples == 3:
             if header.transform:
                 photometric = "RGB"
-            elif self.coding == "jpeg":
+            elif header.process in {0xC0, 0xC1, 0xC2}:
                 photometric = "YBR_FULL" if stream_is_ybr(header, layout) else "RGB"
         precision = (header.precision if header else 0) or 8 * array.dtype.itemsize
 

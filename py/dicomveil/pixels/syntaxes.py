@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["CODINGS", "coding_of"]
+__all__ = ["CODINGS", "JPEG_RECOMPRESSION", "coding_of"]
+
+#: JPEG XL made from JPEG without loss: the JPEG, with its comments, can be made of it again.
+JPEG_RECOMPRESSION = "1.2.840.10008.1.2.4.111"
 
 _FOUR = "1.2.840.10008.1.2.4."
 
