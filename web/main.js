@@ -2,7 +2,7 @@
 
 import { byTestId } from "./dom.js";
 import { codeOf } from "./errors.js";
-import { loadMessages, translate } from "./i18n.js";
+import { loadMessages, t, translate } from "./i18n.js";
 import { Session } from "./model/session.js";
 import { pool } from "./pool/pool.js";
 import "./review/file-list.js";
@@ -53,7 +53,10 @@ async function namedProfile() {
 try {
   const named = namedProfile();
   named.catch(() => {});
-  settings.offer(await pool.ready());
+  const versions = await pool.ready();
+  settings.offer(versions);
+  const { version, table_edition } = versions;
+  byTestId("version").textContent = t("version", { version, table_edition });
   const text = await named;
   const { profile, key } = text === null ? settings.initial : settings.preload(text);
   await pool.configure(JSON.stringify(profile), key);

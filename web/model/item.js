@@ -17,6 +17,8 @@ export class Item {
   confirmed = false;
   /** @type {Redaction[]} */
   redactions = [];
+  /** Attributes that a person asked to remove, since verification found an identifier in them. @type {number[]} */
+  remove = [];
   /** @type {Cleaned|null} */
   result = null;
   /** Counts what voids results: one that was begun under an older count is not taken. */
@@ -64,7 +66,11 @@ export class Item {
 
   /** What the core is asked to do with the pixels. */
   get cleanRequest() {
-    return { pixels: this.confirmed ? "confirmed" : "review", redactions: this.redactions };
+    return {
+      pixels: this.confirmed ? "confirmed" : "review",
+      redactions: this.redactions,
+      remove: this.remove,
+    };
   }
 
   /** Forget the outcome of cleaning, since what led to it has changed. */

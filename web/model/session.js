@@ -12,6 +12,8 @@ import { Item } from "./item.js";
 /** @typedef {import("../contract.js").Redaction} Redaction */
 
 const UNDER_WAY = 12;
+/** Failures that have nothing to do with the file itself: trying again may do. */
+const PASSING = new Set(["worker-crashed", "worker-stalled", "unreadable", "assets-missing"]);
 /** Changes of rows are told together, this often. */
 const TELL_MS = 60;
 
@@ -102,7 +104,7 @@ export class Session extends EventTarget {
 
   /** What `clean` would clean now: not yet clean, readable, and nothing left to look at. */
   get cleanable() {
-    return this.items.filter((item) => item.status === "ready" || (item.failure && !item.needsEyes));
+    return this.items.filter((item) => item.status === "ready" || PASSING.has(item.failure?.code ?? ""));
   }
 
   /** Clean everything that can be; ends in `done`, or in `review` when cancelled. */
@@ -181,6 +183,12 @@ export class Session extends EventTarget {
   redact(redactions) {
     for (const [item, list] of redactions) item.redactions = list;
     this.#review([...redactions.keys()]);
+  }
+
+  /** Leave attributes out of a file's output. @param {Item} item @param {number} tag */
+  removeAttribute(item, tag) {
+    item.remove = [...new Set([...item.remove, tag])];
+    this.#review([item]);
   }
 
   /** Settings changed: every result was made under the old ones. */

@@ -2,7 +2,7 @@
 
 import { el } from "../dom.js";
 import { explain, t } from "../i18n.js";
-import { byInstance, groupKey, LEFT_OUT, readableDate, studyKey, tally } from "./tree.js";
+import { byInstance, groupKey, LEFT_OUT, readableDate, readableName, studyKey, tally } from "./tree.js";
 
 /** @typedef {import("../model/item.js").Item} Item */
 /** @typedef {import("../model/session.js").Session} Session */
@@ -73,7 +73,9 @@ export class FileList extends HTMLElement {
     if (known) return known;
     const { info } = item;
     const language = document.documentElement.lang;
-    const title = info ? [info.patient.name || info.patient.id || t("list.unnamed")] : [t("list.left-out")];
+    const title = info
+      ? [readableName(info.patient.name) || info.patient.id || t("list.unnamed")]
+      : [t("list.left-out")];
     const detail = info
       ? [readableDate(info.study.date, language), info.study.description]
       : [t("list.left-out-hint")];

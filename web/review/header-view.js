@@ -103,6 +103,9 @@ export class HeaderView extends HTMLElement {
 /** A rule may act and leave a value as it is: a time of day, when dates move by whole days. @param {HeaderRow} row */
 const isChanged = (row) => row.action !== "K" && row.before !== row.after;
 
+/** The action in the reader's terms: a value that is emptied may get a pseudonym, which replaces it. @param {HeaderRow} row */
+const effect = (row) => (row.action === "Z" && row.after ? "D" : row.action);
+
 /** @param {HeaderRow} row */
 function tableRow(row) {
   const changed = isChanged(row);
@@ -131,8 +134,8 @@ function tableRow(row) {
       {},
       el("span", {
         className: "action",
-        data: { action: row.action },
-        textContent: explain("action", row.action),
+        data: { action: effect(row) },
+        textContent: t(`action.${effect(row)}`),
       }),
       el("span", { className: "muted rule", textContent: row.rule }),
       el("span", { className: "muted rule", textContent: reason.filter(Boolean).join(" · ") }),

@@ -26,6 +26,12 @@ export function readableDate(date, language) {
   return day.toLocaleDateString(language, { dateStyle: "medium", timeZone: "UTC" });
 }
 
+/** A Person Name as people write it: family name, comma, the rest (PS3.5 6.2.1). @param {string} name */
+export function readableName(name) {
+  const [family, ...others] = name.split("=")[0].split("^");
+  return [family, others.filter(Boolean).join(" ")].filter(Boolean).join(", ");
+}
+
 /** How many of each status. @param {Iterable<Item>} items */
 export function tally(items) {
   /** @type {Record<import("../model/item.js").Status, number>} */

@@ -55,6 +55,7 @@ function drawActions(session, sharing) {
   const clean = /** @type {HTMLButtonElement} */ (byTestId("clean"));
   clean.textContent = t("action.clean", { count: cleanable });
   clean.disabled = cleanable === 0;
+  clean.classList.toggle("primary", state !== "done"); // then saving comes first
   const leaving = idle && state === "done" && cleaned > 0;
   show("save", leaving);
   show("save-folder", leaving && canSaveFolder);

@@ -1,7 +1,8 @@
 // The chosen file: its title, and whether its picture or its header is shown.
 
 import { byTestId } from "../dom.js";
-import { t } from "../i18n.js";
+import { explain, t } from "../i18n.js";
+import { tagText } from "../review/header-view.js";
 
 /** @typedef {import("../model/session.js").Session} Session */
 
@@ -31,11 +32,28 @@ export function connectDetail(session) {
     const first = session.items.find((item) => item.needsEyes) ?? session.items.find((item) => item.info);
     session.select(first ?? session.items[0] ?? null);
   });
+  byTestId("remove-attribute").addEventListener("click", () => {
+    const { selected } = session;
+    if (selected?.tag) session.removeAttribute(selected, selected.tag);
+  });
+  session.addEventListener("items-changed", () => showProblem(session));
   describe(session);
 }
 
+/** Why the chosen file is left out, and what can be done. @param {Session} session */
+function showProblem({ selected }) {
+  const failure = selected?.refusal ?? selected?.failure ?? null;
+  byTestId("problem").hidden = failure === null;
+  if (!failure) return;
+  const where = failure.tag ? t("problem.tag", { name: tagText(failure.tag) }) : "";
+  byTestId("problem-text").textContent = [explain("code", failure.code), where].filter(Boolean).join(" ");
+  byTestId("remove-attribute").hidden = failure.code !== "identifier-remains" || !failure.tag;
+}
+
 /** @param {Session} session */
-function describe({ selected }) {
+function describe(session) {
+  showProblem(session);
+  const { selected } = session;
   const info = selected?.info;
   byTestId("detail-title").textContent = info
     ? info.series.description || t("list.series", info.series)

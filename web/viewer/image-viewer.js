@@ -129,7 +129,7 @@ export class ImageViewer extends HTMLElement {
     byTestId("risk-title").textContent = t(why);
     byTestId("risk-reasons").textContent = settled
       ? ""
-      : (item.info?.risks ?? []).map((risk) => explain("risk", risk)).join(" ");
+      : [...new Set((item.info?.risks ?? []).map((risk) => explain("risk", risk)))].join(" ");
     byTestId("confirm-pixels").textContent = t(item.confirmed ? "risk.take-back" : "risk.confirm");
     byTestId("confirm-pixels").hidden = settled && !item.confirmed;
     const all = byTestId("confirm-series");
@@ -177,6 +177,7 @@ export class ImageViewer extends HTMLElement {
     if (!picture) return;
     this.#stage.show(picture.draw(this.#window));
     const { centre, width } = this.#window;
+    byTestId("window-reset").hidden = !picture.grey;
     byTestId("window-values").textContent = picture.grey
       ? t("viewer.window", { centre: Math.round(centre), width: Math.round(width) })
       : "";
