@@ -15,7 +15,8 @@ from dicomveil_receiver.durable import make_folders
 from dicomveil_receiver.index import Index
 from dicomveil_receiver.outbox import Outbox
 from dicomveil_receiver.reindexing import reindex
-from dicomveil_receiver.sealing import SEALED_SUFFIX, new_identity, read_identities, unseal
+from dicomveil_receiver.sealing import new_identity, read_identities, unseal
+from dicomveil_receiver.spool import SEALED_SUFFIX
 from dicomveil_receiver.store import CONTROL
 from dicomveil_receiver.tokens import Tokens
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from dicomveil_receiver.audit import Audit, read_audit
 from dicomveil_receiver.index import Index, Row
 from dicomveil_receiver.locking import FolderLock
-from dicomveil_receiver.sealing import SEALED_SUFFIX
+from dicomveil_receiver.spool import SEALED_SUFFIX
 from dicomveil_receiver.store import CONTROL, is_uid
 
 __all__ = ["Reindexed", "reindex"]

@@ -22,10 +22,9 @@ from pyrage.x25519 import Identity, Recipient
 
 from dicomveil.source import FileSource
 from dicomveil_receiver.durable import move_durably
-from dicomveil_receiver.spool import Spool, open_for_owner
+from dicomveil_receiver.spool import SEALED_SUFFIX, Spool, open_for_owner
 
 __all__ = [
-    "SEALED_SUFFIX",
     "SealedSpool",
     "new_identity",
     "read_identities",
@@ -34,7 +33,6 @@ __all__ = [
     "unseal",
 ]
 
-SEALED_SUFFIX = ".age"
 _BLOCK = 16
 _READ_BYTES = 1 << 20
 

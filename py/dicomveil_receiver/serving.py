@@ -19,16 +19,18 @@ __all__ = ["bind", "make_server", "tls_context", "url_of"]
 _HEADER_BYTES = 16 << 10
 _HEADER_SECONDS = 20
 _KEEP_ALIVE_SECONDS = 15
+_WRITE_SECONDS = 60
 _BACKLOG = 512
 
 
 class TimedProtocol(H11Protocol):
-    """HTTP/1.1 whose senders must have a request's header sent within a time.
+    """HTTP/1.1 whose clients must send a request's header, and take the answer, within a time.
 
-    uvicorn has no such deadline: a silent connection would stay for ever. The body has its own (``stow``).
+    uvicorn has no such deadlines: a silent connection would stay for ever. The body has its own (``stow``).
     """
 
     _deadline: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -44,8 +46,19 @@ class TimedProtocol(H11Protocol):
         if not self._receiving():
             self._expect_header()
 
+    def pause_writing(self) -> None:
+        """The client does not take what is sent: it has a time to go on."""
+        super().pause_writing()
+        self._stalled = self.loop.call_later(_WRITE_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client goes on."""
+        super().resume_writing()
+        self._forget_stalled()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_deadline()
+        self._forget_stalled()
         super().connection_lost(exc)
 
     def _receiving(self) -> bool:
@@ -58,6 +71,11 @@ class TimedProtocol(H11Protocol):
         self._forget_deadline()
         if not self.transport.is_closing():
             self._deadline = self.loop.call_later(_HEADER_SECONDS, self.transport.close)
+
+    def _forget_stalled(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def _forget_deadline(self) -> None:
         if self._deadline is not None:

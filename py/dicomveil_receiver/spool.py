@@ -9,7 +9,10 @@ from pathlib import Path
 
 from dicomveil.source import FileSource
 
-__all__ = ["Spool", "open_for_owner"]
+__all__ = ["SEALED_SUFFIX", "Spool", "open_for_owner"]
+
+#: What the name of a sealed object ends with.
+SEALED_SUFFIX = ".age"
 
 
 def open_for_owner(path: str | Path, flags: int) -> int:

@@ -23,7 +23,7 @@ from dicomveil_receiver.durable import make_folders, move_durably
 from dicomveil_receiver.index import Index, Row
 from dicomveil_receiver.locking import FolderLock
 from dicomveil_receiver.reasons import ReceiverError
-from dicomveil_receiver.spool import Spool
+from dicomveil_receiver.spool import SEALED_SUFFIX, Spool
 
 __all__ = ["CONTROL", "Kept", "Store", "is_uid", "storage_errors"]
 
@@ -58,13 +58,13 @@ class Kept(NamedTuple):
     new: bool
 
 
-def _is_whole(target: Path, spool: Spool) -> bool:
-    # What is sealed is longer than what it holds.
-    try:
-        size = target.stat().st_size
-    except FileNotFoundError:
-        return False
-    return size > spool.size if spool.suffix else size == spool.size
+def _is_there(target: Path, size: int) -> bool:
+    # Sealed or not, as the settings were then; what is sealed is longer than what it holds.
+    plain = target.with_name(target.name.removesuffix(SEALED_SUFFIX))
+    sealed = plain.with_name(plain.name + SEALED_SUFFIX)
+    return (plain.is_file() and plain.stat().st_size == size) or (
+        sealed.is_file() and sealed.stat().st_size > size
+    )
 
 
 class Store:
@@ -119,7 +119,7 @@ class Store:
             stored = self.index.find(instance)
             if stored is not None and stored[:-1] != row[:-1]:
                 raise ReceiverError("instance-conflict")
-            if stored is not None and _is_whole(target, spool):
+            if stored is not None and _is_there(target, spool.size):
                 return Kept(stored, new=False)
             make_folders(target.parent)
             move_durably(spool.settle(), target)

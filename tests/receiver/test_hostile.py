@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -224,6 +226,24 @@ def test_a_connection_that_says_nothing_is_ended(server: Endpoint, monkeypatch: 
         with socket.create_connection(("127.0.0.1", urlsplit(server.url).port or 0), 5) as connection:
             connection.sendall(begin)
             assert connection.recv(100) == b""
+
+
+def test_a_client_that_takes_nothing_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks for a large file and does not read it loses the connection."""
+    monkeypatch.setattr("dicomveil_receiver.serving._WRITE_SECONDS", 0.3)
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "index.html").write_bytes(bytes(32 << 20))
+    with (
+        running(tmp_path / "storage", page=tmp_path / "dist") as endpoint,
+        socket.create_connection(("127.0.0.1", urlsplit(endpoint.url).port or 0), 5) as connection,
+    ):
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        time.sleep(1)
+        taken = 0
+        with contextlib.suppress(ConnectionError):
+            while chunk := connection.recv(1 << 20):
+                taken += len(chunk)
+        assert taken < 32 << 20
 
 
 def test_the_storage_is_made_where_it_was_told(tmp_path: Path) -> None:

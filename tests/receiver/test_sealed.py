@@ -96,6 +96,18 @@ def test_asking_twice_stores_once_sealed_too(sealed: Endpoint) -> None:
     assert sealed.store_instances(make_instance(uid=uid_of(instance))).status_code == 409
 
 
+def test_what_was_stored_unsealed_is_not_stored_again(tmp_path: Path, key: tuple[Path, str]) -> None:
+    """Sealing can be switched on, or off, later: what is there counts, either way."""
+    first, second = make_instance(), make_instance()
+    with running(tmp_path / "storage") as endpoint:
+        endpoint.store_instances(first)
+    with running(tmp_path / "storage", seal_to=(key[1],)) as endpoint:
+        assert endpoint.store_instances(first, second).status_code == 200
+    with running(tmp_path / "storage") as endpoint:
+        assert endpoint.store_instances(first, second).status_code == 200
+        assert sorted(Path(name).suffixes[-1] for name in endpoint.files()) == [".age", ".dcm"]
+
+
 def test_two_objects_have_two_keys(sealed: Endpoint) -> None:
     """The same bytes sealed twice have nothing in common behind the header of the format."""
     instance = make_instance()
