@@ -22,7 +22,7 @@ _NO_STDLIB = (
     *("_sysconfigdata_", "antigravity.py", "asyncio/__main__.py", "asyncio/proactor_", "asyncio/tools.py"),
     *("asyncio/windows_", "bdb.py", "cProfile.py", "cmd.py", "code.py", "colorsys.py", "compileall.py"),
     *("concurrent/futures/process.py", "concurrent/interpreters/", "configparser.py", "ctypes/_aix.py"),
-    *("ctypes/macholib/", "ctypes/wintypes.py", "curses/", "dbm/", "difflib.py", "doctest.py", "ensurepip/"),
+    *("ctypes/macholib/", "ctypes/wintypes.py", "curses/", "dbm/", "doctest.py", "ensurepip/"),
     *("email/_header_value_parser.py", "email/contentmanager.py", "email/headerregistry.py", "email/mime/"),
     *(
         "email/policy.py",
