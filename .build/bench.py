@@ -94,7 +94,12 @@ def served() -> Iterator[str]:
 
 def state(page: Page, name: str) -> float:
     """Wait for a state of the page; return when it began, in ms after navigation."""
-    page.locator(f'[data-testid="status"][data-state="{name}"]').wait_for(state="attached", timeout=PATIENCE)
+    status = '[data-testid="status"]'
+    page.locator(f'{status}[data-state="{name}"], {status}[data-state="failed"]').wait_for(
+        state="attached", timeout=PATIENCE
+    )
+    if page.get_by_test_id("status").get_attribute("data-state") == "failed":
+        raise BuildError(f"the page failed: {page.get_by_test_id('status').inner_text()}")
     began: float = page.evaluate("name => window.began[name]", name)
     return began
 
@@ -111,11 +116,13 @@ def boot(browser: Browser, url: str) -> list[Row]:
     """Measure the time from navigation until the page is ready for files."""
     cold: list[float] = []
     warm: list[float] = []
+    spent: list[float] = []
     for _ in range(BOOTS):
         context = browser.new_context()
         for times in (cold, warm):
             page = open_page(context, url)
             times.append(state(page, "empty"))
+            spent.append(usage().processor)
             page.wait_for_timeout(500)  # the second worker, and the browser's cache
             page.close()
         context.close()
@@ -129,11 +136,17 @@ def boot(browser: Browser, url: str) -> list[Row]:
     ]
 
 
-def renderer_memory() -> int:
-    """Return the resident memory of all renderer processes below this one, in bytes (Linux; 0 elsewhere)."""
-    total = 0
+class Usage(NamedTuple):
+    """What the pages' processes and workers hold and have spent. Linux; 0 elsewhere."""
+
+    memory: int  # bytes, resident
+    processor: float  # seconds
+
+
+def usage() -> Usage:
+    """Add up all renderer processes below this one."""
     parents: dict[int, int] = {}
-    resident: dict[int, int] = {}
+    renderers: dict[int, Usage] = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             fields = (entry / "stat").read_text().rpartition(") ")[2].split()
@@ -142,13 +155,16 @@ def renderer_memory() -> int:
             continue
         parents[int(entry.name)] = int(fields[1])
         if b"--type=renderer" in command:
-            resident[int(entry.name)] = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
-    for pid, size in resident.items():
+            ticks = int(fields[11]) + int(fields[12])
+            memory = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
+            renderers[int(entry.name)] = Usage(memory, ticks / os.sysconf("SC_CLK_TCK"))
+    mine = []
+    for pid, found in renderers.items():
         above = pid
         while above in parents and above != os.getpid():
             above = parents[above]
-        total += size if above == os.getpid() else 0
-    return total
+        mine += [found] if above == os.getpid() else []
+    return Usage(sum(found.memory for found in mine), sum(found.processor for found in mine))
 
 
 def clean_folder(browser: Browser, url: str, folder: Path) -> dict[str, float]:
@@ -157,20 +173,21 @@ def clean_folder(browser: Browser, url: str, folder: Path) -> dict[str, float]:
     page = open_page(context, url)
     state(page, "empty")
     page.wait_for_timeout(1500)  # until every worker has started
-    before = renderer_memory()
+    before = usage()
     page.evaluate(NOTE_EVENTS)
     page.get_by_test_id("open-folder").set_input_files(folder)
     opened = state(page, "review") - page.evaluate("() => window.happened.change")
     page.get_by_test_id("clean").click()
     cleaned = state(page, "done") - page.evaluate("() => window.happened.click")
-    after = renderer_memory()
+    after = usage()
     clean = page.locator('[data-testid="files"] [data-status="clean"]').count()
     done = page.get_by_test_id("status").get_attribute("data-done")
     context.close()
     return {
         "opened": opened,
         "cleaned": cleaned,
-        "growth": after - before,
+        "growth": after.memory - before.memory,
+        "spent": after.processor - before.processor,
         "clean": clean,
         "done": int(done or 0),
     }
@@ -200,6 +217,7 @@ def slices(browser: Browser, url: str, folder: Path, count: int) -> list[Row]:
             "5 s",
         ),
         Row("  a file", f"{whole / count:.2f} ms", "3.5 ms, header cleaning and verification, a worker"),
+        Row("  processor time a file", f"{found['spent'] / count * 1000:.2f} ms"),
         Row("  / reading each header and handing back parts", f"{whole / floor['heads']:.1f} x"),
         Row("  / reading every byte", f"{whole / floor['whole']:.1f} x"),
         Row("  growth of the page's process", f"{found['growth'] / MB:.0f} MB", "200 MB"),
