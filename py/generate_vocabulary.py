@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import cast
 
 from pydicom.sr._concepts_dict import concepts
 
@@ -74,7 +75,7 @@ NAMES = frozenset({"berlin", "brown", "dr", "hospital", "mark", "may", "mrs", "r
 def vocabulary() -> list[str]:
     """Return the words in lower case, sorted."""
     words = set(IMAGING.split())
-    for names in concepts.values():
+    for names in cast("dict[str, dict[str, dict[str, tuple[str, object]]]]", concepts).values():
         for codes in names.values():
             for meaning, _cids in codes.values():
                 for word in _WORD.findall(meaning):
