@@ -110,7 +110,8 @@ class Reference:
             return value
         frames = self.text(0x00280008)
         bits = math.prod(int(number or 0) for number in numbers) * (int(frames) if frames.isdigit() else 1)
-        if ds.get("PhotometricInterpretation") == "YBR_FULL_422":
+        whole = len(value) == (bits + 15) // 16 * 2  # not subsampled, whatever it says
+        if ds.get("PhotometricInterpretation") == "YBR_FULL_422" and not whole:
             bits = bits * 2 // 3
         return even(value[: (bits + 15) // 16 * 2], b"\0")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dicomveil.reading import Instance
 
@@ -50,10 +50,10 @@ class PixelLayout:
     @property
     def total_bytes(self) -> int:
         """Bytes of all native frames, before padding to even length; 0 where the attributes do not tell."""
-        if self.allocated == 1:
-            return (self.rows * self.columns * self.samples * self.frames + 7) // 8
         if self.photometric.startswith("YBR_PARTIAL_4"):
             return 0
+        if self.allocated % 8:  # single bits, and the packed cells of 12 bits of ACR-NEMA
+            return (self.rows * self.columns * self.samples * self.frames * self.allocated + 7) // 8
         return self.frame_bytes * self.frames
 
     @property
@@ -76,7 +76,7 @@ def pixel_layout(instance: Instance) -> PixelLayout:
     stored = head.number(0x00280101)
     if tag in _FLOAT_TAGS:  # Bits Stored and High Bit are not there, PS3.3 C.7.6.24
         allocated = stored = _FLOAT_TAGS[tag]
-    return PixelLayout(
+    layout = PixelLayout(
         rows=head.number(0x00280010),
         columns=head.number(0x00280011),
         frames=max(head.number(0x00280008, 1), 1),
@@ -90,3 +90,9 @@ def pixel_layout(instance: Instance) -> PixelLayout:
         high=head.number(0x00280102, stored - 1),
         floating=tag in _FLOAT_TAGS,
     )
+    if layout.photometric == "YBR_FULL_422" and instance.pixels and not instance.pixels.encapsulated:
+        # Ultrasound that was decompressed often says so although all samples are there: the length tells.
+        whole = replace(layout, photometric="YBR_FULL")
+        if instance.pixels.length == whole.total_bytes + whole.total_bytes % 2:
+            return whole
+    return layout
