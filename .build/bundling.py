@@ -5,6 +5,7 @@ Nothing in dist/ depends on the machine, the time or the order of anything: two 
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import io
 import json
@@ -27,8 +28,8 @@ SITE_PACKAGES = "/lib/python3.14/site-packages/"
 
 # Of web/, what is for its readers and its type checker.
 _NOT_SERVED = ("README.md", ".d.ts")
-# Of the package, what is for the command line.
-_NOT_IN_BROWSER = ("cli.py", "batch.py", "__main__.py", "py.typed")
+# What the browser starts with; it gets what this imports, now or later, and all data.
+_ENTRY = "dicomveil.browser"
 
 
 def store_archive(files: Files) -> bytes:
@@ -43,12 +44,42 @@ def store_archive(files: Files) -> bytes:
     return out.getvalue()
 
 
+def _module_paths() -> dict[str, Path]:
+    """Name every module of the package."""
+    paths = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = ("dicomveil", *path.relative_to(PACKAGE).with_suffix("").parts)
+        paths[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return paths
+
+
+def browser_modules() -> list[Path]:
+    """Name the modules that the browser's entry reaches by imports, at whatever depth of functions."""
+    paths = _module_paths()
+    reached: set[str] = set()
+    todo = {_ENTRY}
+    while todo:
+        name = todo.pop()
+        reached.add(name)
+        for node in ast.walk(ast.parse(paths[name].read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                named = {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                named = {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+            else:
+                continue
+            # A module is reached with the packages that it lies in.
+            parents = {name.rsplit(".", depth)[0] for name in named for depth in range(name.count(".") + 1)}
+            todo |= (parents & paths.keys()) - reached
+    return [paths[name] for name in sorted(reached)]
+
+
 def package_files() -> Files:
     """Read dicomveil's own modules and data that go into the browser."""
+    data = (path for path in sorted((PACKAGE / "data").rglob("*")) if path.is_file())
     return {
         f"dicomveil/{path.relative_to(PACKAGE).as_posix()}": path.read_bytes()
-        for path in sorted(PACKAGE.rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts and path.name not in _NOT_IN_BROWSER
+        for path in (*browser_modules(), *data)
     }
 
 

@@ -264,9 +264,10 @@ class TestBundling:
         assert (tmp_path / "same").stat().st_mtime_ns == before
 
     def test_the_browser_gets_no_command_line_and_no_receiver(self) -> None:
-        """Only what runs in the browser is in its archive."""
+        """Only what browser.py reaches is in its archive, packages and data included."""
         names = bundling.package_files().keys()
-        assert "dicomveil/browser.py" in names
+        assert {"dicomveil/__init__.py", "dicomveil/browser.py", "dicomveil/data/rules.json"} <= names
+        assert {"dicomveil/pixels/__init__.py", "dicomveil/pixels/decode.py"} <= names
         assert not {name for name in names if "receiver" in name or "cli" in name or "main" in name}
 
     def test_web_is_served_byte_for_byte(self) -> None:
