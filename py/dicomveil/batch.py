@@ -25,32 +25,19 @@ from itertools import count, islice
 from pathlib import Path
 
 from dicomveil.errors import DicomveilError, Refused
+from dicomveil.patients import Person, person_of
 from dicomveil.pipeline import Cleaned, Session, clean_source
+from dicomveil.pixels.selecting import Selection
 from dicomveil.profile import Profile
 from dicomveil.pseudonyms import Key, Pseudonyms
-from dicomveil.reading import read_instance
-from dicomveil.redacting import Redaction
+from dicomveil.reading import Instance, read_instance
 from dicomveil.reporting import Entry, clean_entry, refused_entry
 from dicomveil.source import Source, iter_parts, opened
 
-__all__ = ["Result", "Selection", "Task", "run"]
+__all__ = ["Result", "Task", "run"]
 
 _AHEAD = 4
-_PATIENT_ID, _INSTANCE, _SERIES = 0x00100020, 0x00080018, 0x0020000E
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Redactions, and the instance or the series of the input that they are for."""
-
-    tag: int
-    uid: str
-    redactions: tuple[Redaction, ...]
-
-    @classmethod
-    def of(cls, keyword: str, uid: str, redactions: tuple[Redaction, ...]) -> Selection:
-        """Select by ``sop_instance_uid`` or by ``series_instance_uid``."""
-        return cls({"sop_instance_uid": _INSTANCE, "series_instance_uid": _SERIES}[keyword], uid, redactions)
+_PATIENT_ID = 0x00100020
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +54,17 @@ class Task:
 
 @dataclass(slots=True)
 class Result:
-    """What became of one input. ``uids`` and ``patient`` (old, new) are only there for a crosswalk."""
+    """What became of one input. ``uids`` and ``patient`` (old, new) are only there for a crosswalk.
+
+    ``person`` is who the input says it is about, if it could be read.
+    """
 
     entry: Entry
     selections: tuple[int, ...] = ()
     uids: dict[str, str] = field(default_factory=dict, repr=False)
     patient: tuple[str, str] | None = field(default=None, repr=False)
     part: str = ""
+    person: Person | None = field(default=None, repr=False)
 
 
 class _Worker:
@@ -83,9 +74,19 @@ class _Worker:
         self.task = task
         self.folder = folder
         self.session = Session(task.profile, Pseudonyms(Key(task.key)))
+        self.person: Person | None = None
 
     def clean(self, number: int, path: str) -> Result:
         """Clean one file into the folder of parts. Raises nothing but KeyboardInterrupt and SystemExit."""
+        self.person = None
+        result = self._try(number, path)
+        result.person = self.person
+        return result
+
+    def _seen(self, instance: Instance) -> None:
+        self.person = person_of(instance)
+
+    def _try(self, number: int, path: str) -> Result:
         try:
             with opened(path) as source:
                 return self._clean(number, source)
@@ -100,7 +101,9 @@ class _Worker:
         selected, patient_id = self._look(source) if self.task.selections or self.task.crosswalk else ((), "")
         redactions = [area for index in selected for area in self.task.selections[index].redactions]
         self.session.pseudonyms.uids.clear()
-        cleaned = clean_source(source, self.session, pixels=self.task.pixels, redactions=redactions)
+        cleaned = clean_source(
+            source, self.session, pixels=self.task.pixels, redactions=redactions, seen=self._seen
+        )
         result = Result(clean_entry(number, cleaned), selected, part=self._write(number, source, cleaned))
         if self.task.crosswalk:
             result.uids = dict(self.session.pseudonyms.uids)
@@ -110,7 +113,7 @@ class _Worker:
     def _look(self, source: Source) -> tuple[tuple[int, ...], str]:
         """Return which selections are for this input, and its Patient ID."""
         head = read_instance(source).head
-        selected = [n for n, wanted in enumerate(self.task.selections) if head.text(wanted.tag) == wanted.uid]
+        selected = [n for n, wanted in enumerate(self.task.selections) if wanted.matches(head)]
         return tuple(selected), head.text(_PATIENT_ID)
 
     def _write(self, number: int, source: Source, cleaned: Cleaned) -> str:
@@ -244,7 +247,7 @@ def _named(output: Path, result: Result, written: set[str]) -> Result:
     with contextlib.suppress(OSError):
         Path(result.part).unlink()
     if code:
-        return Result(refused_entry(entry["input"], code), result.selections)
+        return Result(refused_entry(entry["input"], code), result.selections, person=result.person)
     if entry["output"] != name:
         entry["warnings"].append("duplicate-instance")
     written.add(entry["output"])

@@ -1,4 +1,4 @@
-"""The command line: ``dicomveil clean|inspect|verify|receive``.
+"""The command line: ``dicomveil clean|inspect|verify|profile|receive``.
 
 Exit status: 0 all clean, 1 some refused, 2 wrong use. Files are named by their order in the input (from 1),
 since their names may hold patient data; the same holds for everything that is printed.
@@ -7,31 +7,33 @@ since their names may hold patient data; the same holds for everything that is p
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
 import logging
-import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from dicomveil import __version__, inspecting
-from dicomveil.batch import Result, Selection, Task, run
+from dicomveil.arguments import files_of, read_small, read_text, selections_of
+from dicomveil.batch import Result, Task, run
+from dicomveil.crosswalk import Seal, seal_for, write_crosswalk
 from dicomveil.errors import CODES, DicomveilError, Refused, WrongUse, format_tag
+from dicomveil.media import check_media_folder, write_media
+from dicomveil.patients import Finding, Person, findings
 from dicomveil.pipeline import PIXEL_MODES, pixel_state
 from dicomveil.planning import plan
 from dicomveil.profile import OPTIONS, Profile
+from dicomveil.profile_command import add_profile_command
 from dicomveil.pseudonyms import Key
 from dicomveil.reading import read_instance
-from dicomveil.redacting import Redaction
 from dicomveil.reporting import Entry, report
 from dicomveil.rules import Rules
 from dicomveil.source import FileSource, opened
 from dicomveil.verifying import verify_instance
+from dicomveil.writing import write_whole
 
 __all__ = ["main"]
 
@@ -95,7 +97,9 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="dicomveil", description="Make DICOM files safe to share.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"dicomveil {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="clean|inspect|verify|receive")
+    commands = parser.add_subparsers(
+        title="commands", required=True, metavar="clean|inspect|verify|profile|receive"
+    )
 
     clean = commands.add_parser("clean", help="clean files and write the results", allow_abbrev=False)
     _add_inputs(clean)
@@ -115,6 +119,20 @@ def _parser() -> argparse.ArgumentParser:
     clean.add_argument(
         "--crosswalk", type=Path, metavar="DIR", help="write old and new identifiers: CONFIDENTIAL"
     )
+    seal = clean.add_mutually_exclusive_group()
+    seal.add_argument(
+        "--crosswalk-recipient",
+        action="append",
+        default=[],
+        metavar="AGE1...",
+        help="encrypt the crosswalk to this recipient of age",
+    )
+    seal.add_argument(
+        "--crosswalk-passphrase-file", type=Path, metavar="F", help="encrypt the crosswalk by a passphrase"
+    )
+    clean.add_argument(
+        "--dicomdir", type=Path, metavar="DIR", help="also write media: a DICOMDIR and the cleaned files"
+    )
     clean.add_argument("--report", type=Path, metavar="FILE", help="write what happened, value-free (JSON)")
     clean.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="processes (default 1)")
     clean.set_defaults(command=_clean)
@@ -125,7 +143,12 @@ def _parser() -> argparse.ArgumentParser:
 
     verify = commands.add_parser("verify", help="check cleaned files once more", allow_abbrev=False)
     verify.add_argument("folder", type=Path, metavar="DIR", help="folder of cleaned files, or one of them")
+    verify.add_argument(
+        "--profile", type=Path, metavar="FILE", help="the profile whose overrides are accepted"
+    )
     verify.set_defaults(command=_verify)
+
+    add_profile_command(commands)
 
     commands.add_parser("receive", help="serve the receiving endpoint", add_help=False)
     return parser
@@ -151,37 +174,20 @@ def _jobs(text: str) -> int:
     return jobs
 
 
-def _content(path: Path, limit: int = 1 << 20) -> bytes:
-    """Read a small file that an option names."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
-    except OSError:
-        raise WrongUse("option-file-unreadable") from None
-    if len(data) > limit:
-        raise WrongUse("option-file-unreadable")
-    return data
-
-
-def _text(path: Path, code: str) -> str:
-    try:
-        return _content(path).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise WrongUse(code) from None
-
-
 def _profile(options: argparse.Namespace) -> Profile:
     profile = Profile.default()
     if options.profile is not None:
-        profile = Profile.from_json(_text(options.profile, "profile-invalid"))
-    return profile.with_options(options.option) if options.option else profile
+        profile = Profile.from_json(read_text(options.profile, "profile-invalid"))
+    profile = profile.with_options(options.option) if options.option else profile
+    Rules(profile)  # says now if an override cannot be
+    return profile
 
 
 def _key(options: argparse.Namespace, salt: bytes) -> Key:
     if options.passphrase_file is not None:
-        return Key.from_passphrase(_text(options.passphrase_file, "key-invalid").rstrip("\r\n"), salt)
+        return Key.from_passphrase(read_text(options.passphrase_file, "key-invalid").rstrip("\r\n"), salt)
     if options.key_file is not None:
-        data = _content(options.key_file)
+        data = read_small(options.key_file)
         if len(data) != 32:
             try:
                 data = bytes.fromhex(data.decode("ascii").strip())
@@ -191,103 +197,80 @@ def _key(options: argparse.Namespace, salt: bytes) -> Key:
     return Key.random()
 
 
-def _files(inputs: Sequence[Path], output: Path | None) -> list[str]:
-    """Return the files of the input: folders recursively and sorted, without the output folder."""
-    found: list[str] = []
-    target = None if output is None else output.resolve()
-    for path in inputs:
-        real = path.resolve()
-        if target is not None and (real == target or target in real.parents):
-            raise WrongUse("output-holds-input")
-        if real.is_dir():
-            found += _walk(path, target)
-        elif path.exists():
-            found.append(os.fspath(path))
-        else:
-            raise WrongUse("input-missing")
-    if not found:
-        raise WrongUse("no-input")
-    return found
-
-
-def _walk(folder: Path, without: Path | None) -> Iterator[str]:
-    for root, folders, files in os.walk(folder, onerror=_raise):
-        folders.sort()
-        if without is not None:
-            folders[:] = [name for name in folders if (Path(root) / name).resolve() != without]
-        yield from (os.path.join(root, name) for name in sorted(files))  # noqa: PTH118 - as they were given
-
-
-def _raise(_error: OSError) -> NoReturn:
-    raise WrongUse("input-missing")
-
-
-def _selections(path: Path) -> tuple[Selection, ...]:
-    """Read ``{"redactions": [{"select": {...}, "frames": null|[first, last], "shapes": [...]}]}``.
-
-    Frames count from 0 and ``last`` is included, as in the page.
-    """
-    try:
-        data = json.loads(_text(path, "redactions-invalid"))
-        if data.keys() != {"redactions"}:
-            raise WrongUse("redactions-invalid")
-        return tuple(map(_selection, data["redactions"]))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise WrongUse("redactions-invalid") from None
-
-
-def _selection(data: dict[str, Any]) -> Selection:
-    if not data.keys() <= {"select", "frames", "shapes"} or not data["shapes"]:
-        raise WrongUse("redactions-invalid")
-    ((keyword, uid),) = data["select"].items()
-    frames = data.get("frames")
-    if frames is not None:
-        first, last = map(_count, frames)
-        frames = (first, last)
-    areas = []
-    for shape in data["shapes"]:
-        if shape.keys() != {"shape", "x", "y", "width", "height"} or shape["shape"] != "rectangle":
-            raise WrongUse("redactions-invalid")
-        x, y, width, height = (_count(shape[name]) for name in ("x", "y", "width", "height"))
-        areas.append(Redaction(x, y, width, height, frames))
-    if not isinstance(uid, str):
-        raise WrongUse("redactions-invalid")
-    return Selection.of(keyword, uid.strip(), tuple(areas))
-
-
-def _count(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise WrongUse("redactions-invalid")
-    return value
-
-
 def _clean(options: argparse.Namespace) -> int:
     profile = _profile(options)
     key = bytes(_key(options, profile.salt))
-    selections = _selections(options.redact) if options.redact is not None else ()
-    paths = _files(options.input, options.output)
+    selections = selections_of(options.redact) if options.redact is not None else ()
+    seal = _seal(options)
+    if options.dicomdir is not None:
+        check_media_folder(options.dicomdir, options.output)
+    paths = files_of(options.input, options.output)
     task = Task(profile, key, options.output, options.pixels, selections, options.crosswalk is not None)
     entries: list[Entry] = []
     used: set[int] = set()
     uids: dict[str, str] = {}
     patients: dict[tuple[str, str], None] = {}
+    people: list[tuple[int, Person]] = []
+    left_out = False
     try:
         for result in run(task, paths, jobs=options.jobs):
             entries.append(result.entry)
             used.update(result.selections)
             _remember(result, uids, patients)
+            if result.person is not None:
+                people.append((result.entry["input"], result.person))
             if result.entry["status"] == "refused":
                 _say_refused(result.entry["input"], result.entry["code"], result.entry["tag"])
+        left_out = options.dicomdir is not None and _write_media(options, entries)
     except OSError:
         raise WrongUse("output-failed") from None
     finally:
-        written = _write_outcome(options, profile, entries, uids, list(patients))
+        found = findings(people)
+        _warn(found, entries)
+        written = _write_outcome(options, report(profile, entries, found), uids, list(patients), seal)
     refused = sum(entry["status"] == "refused" for entry in entries)
     print(f"{len(entries) - refused} clean, {refused} refused")
     unused = [number for number in range(len(selections)) if number not in used]
     for number in unused:
         _say(f"redaction {number + 1}: redaction-unmatched: {' '.join(CODES['redaction-unmatched'])}")
-    return CLEAN if written and not refused and not unused else REFUSED
+    return CLEAN if written and not refused and not unused and not left_out else REFUSED
+
+
+def _seal(options: argparse.Namespace) -> Seal | None:
+    """Return what encrypts the crosswalk, if it is to be."""
+    passphrase = None
+    if options.crosswalk_passphrase_file is not None:
+        passphrase = read_text(options.crosswalk_passphrase_file, "crosswalk-key-invalid").rstrip("\r\n")
+    seal = seal_for(options.crosswalk_recipient, passphrase)
+    if seal is not None and options.crosswalk is None:
+        raise WrongUse("crosswalk-missing")
+    return seal
+
+
+def _write_media(options: argparse.Namespace, entries: list[Entry]) -> bool:
+    """Write the DICOMDIR and its files; tell whether an output could not be listed."""
+    by_name = {entry["output"]: entry for entry in entries if entry["status"] == "clean"}
+    left_out = write_media(options.dicomdir, options.output, list(by_name))
+    for name in left_out:
+        by_name[name]["warnings"].append("media-left-out")
+    if left_out:
+        _say(f"media-left-out: {len(left_out)} outputs: {' '.join(CODES['media-left-out'])}")
+    return bool(left_out)
+
+
+def _warn(found: Sequence[Finding], entries: list[Entry]) -> None:
+    """Say of whom it should be decided who they are, and note it with their inputs."""
+    by_number = {entry["input"]: entry for entry in entries}
+    for code, groups in found:
+        inputs = " | ".join(_some(group) for group in groups)
+        _say(f"inputs {inputs}: {code}: {' '.join(CODES[code])}")
+        for number in {number for group in groups for number in group}:
+            if code not in by_number[number]["warnings"]:
+                by_number[number]["warnings"].append(code)
+
+
+def _some(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
 
 
 def _say_refused(number: int, code: str, tag: str | None) -> None:
@@ -303,20 +286,18 @@ def _remember(result: Result, uids: dict[str, str], patients: dict[tuple[str, st
 
 def _write_outcome(
     options: argparse.Namespace,
-    profile: Profile,
-    entries: list[Entry],
+    content: str,
     uids: dict[str, str],
     patients: list[tuple[str, str]],
+    seal: Seal | None,
 ) -> bool:
     """Write report and crosswalk, also of an interrupted run; tell whether they could be written."""
     try:
         if options.report is not None:
             options.report.parent.mkdir(parents=True, exist_ok=True)
-            _write(options.report, report(profile, entries), 0o644)
+            write_whole(options.report, content.encode())
         if options.crosswalk is not None:
-            options.crosswalk.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _write(options.crosswalk / "uid_mapping.csv", _csv(sorted(uids.items())), 0o600)
-            _write(options.crosswalk / "patid_mapping.csv", _csv(sorted(patients)), 0o600)
+            write_crosswalk(options.crosswalk, uids.items(), patients, seal)
             _say("the crosswalk is confidential: who has it can tell who the patients are")
     except OSError:
         _say("report or crosswalk: output-failed: " + " ".join(CODES["output-failed"]))
@@ -324,31 +305,11 @@ def _write_outcome(
     return True
 
 
-def _csv(rows: Sequence[tuple[str, str]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(("id_old", "id_new"))
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _write(path: Path, text: str, mode: int) -> None:
-    """Write a file whole or not at all, for these readers only."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def _inspect(options: argparse.Namespace) -> int:
     profile = _profile(options)
     rules = Rules(profile)
     files: list[dict[str, Any]] = []
-    for number, path in enumerate(_files(options.input, None), 1):
+    for number, path in enumerate(files_of(options.input, None), 1):
         entry: dict[str, Any] = {"input": number, "status": "ready", "code": None, "tag": None}
         try:
             entry |= _inspected(path, profile, rules)
@@ -394,11 +355,14 @@ def _inspected(path: str, profile: Profile, rules: Rules) -> dict[str, Any]:
 def _verify(options: argparse.Namespace) -> int:
     """Check outputs by themselves; ``pixels-unclaimed`` is a warning here."""
     failed = 0
-    paths = _files([options.folder], None)
+    accepted: dict[int, str] = {}
+    if options.profile is not None:
+        accepted = Rules(Profile.from_json(read_text(options.profile, "profile-invalid"))).weaker
+    paths = files_of([options.folder], None)
     for number, path in enumerate(paths, 1):
         try:
             with FileSource(path) as source:
-                problems = verify_instance(source).problems
+                problems = verify_instance(source, accepted=accepted).problems
         except OSError:
             _say_refused(number, "unreadable", None)
             failed += 1

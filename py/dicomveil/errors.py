@@ -178,6 +178,46 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "An override is weaker than PS3.15 with the options of the profile.",
             'Take it out, or say "accepted": true: the Basic Profile is not claimed then.',
         ),
+        "patient-id-shared": (
+            "Inputs with one Patient ID have different names.",
+            "Decide whose they are; as they stand they got one pseudonym.",
+        ),
+        "patient-split": (
+            "Inputs of the same birth date and similar names have different Patient IDs.",
+            "If they are one person's, correct the IDs at the source: their pseudonyms differ.",
+        ),
+        "media-left-out": (
+            "A DICOMDIR cannot list this output.",
+            "It is in the output folder; add it to the media by itself if it is needed.",
+        ),
+        "media-folder-in-use": (
+            "The folder for a DICOMDIR is not empty, or is not apart from the output folder.",
+            "Name a new or empty folder beside the output folder.",
+        ),
+        "crosswalk-key-invalid": (
+            "What is to encrypt the crosswalk is no recipient of age, nor a long passphrase.",
+            "Give age1... as age-keygen prints it, or a passphrase of at least 8 characters, not both.",
+        ),
+        "crosswalk-missing": (
+            "There is an encryption for a crosswalk, and no folder for one.",
+            "Give --crosswalk DIR too.",
+        ),
+        "crosswalk-not-installed": (
+            "What encrypts the crosswalk is not installed.",
+            "Install dicomveil[crosswalk].",
+        ),
+        "option-file-unwritable": (
+            "A file that an option names cannot be written.",
+            "Check its folder and permissions.",
+        ),
+        "import-invalid": (
+            "The file to import is neither a script of CTP's anonymizer nor Pacsbin's rules.",
+            "Give the XML of the script, or the JSON of the rules, as the other tool saves it.",
+        ),
+        "import-unsupported": (
+            "The script sets files aside by @quarantine or @skip, which no profile can do.",
+            "Import it with --accept-weaker, and sort these files out before cleaning.",
+        ),
         "weaker-than-basic": (
             "An override of the profile left what PS3.15 removes, so the Basic Profile is not claimed.",
             "Nothing, if that is what the profile is for; the report lists its overrides.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from dicomveil.inspecting import Inspection, inspect, is_video
 from dicomveil.planning import PixelClaim, plan
 from dicomveil.profile import Profile
 from dicomveil.pseudonyms import Pseudonyms
-from dicomveil.reading import read_instance
+from dicomveil.reading import Instance, read_instance
 from dicomveil.redacting import Redaction, redacted_pixels
 from dicomveil.rules import Rules
 from dicomveil.source import Part, PartsSource, Source
@@ -109,18 +109,22 @@ def clean_source(
     pixels: str = "review",
     redactions: Sequence[Redaction] = (),
     remove: AbstractSet[int] = frozenset(),
+    seen: Callable[[Instance], None] | None = None,
 ) -> Cleaned:
     """Clean one instance and verify the result; only what passed is returned.
 
     ``pixels``: ``review`` refuses an image at risk of burned-in text that no redaction covers, ``confirmed``
     says that a person looked, ``unclaimed`` says nothing about the pixels. ``remove`` holds the tags of
-    attributes that are not to be kept, whatever the rules say: a person asks for it after a find.
+    attributes that are not to be kept, whatever the rules say: a person asks for it after a find. ``seen``
+    is called with the instance once it is read.
 
     Raises:
         Refused: with a code of ``errors.CODES``; nothing of the file may leave then.
     """
     source = _HeadSource(source)
     instance = read_instance(source)
+    if seen is not None:
+        seen(instance)
     inspection = inspect(instance)
     state, claim = pixel_state(inspection, pixels=pixels, redacted=bool(redactions), profile=session.profile)
     written = redacted_pixels(instance, redactions)

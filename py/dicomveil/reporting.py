@@ -8,11 +8,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dicomveil import __version__
 from dicomveil.errors import format_tag
+from dicomveil.patients import Finding
 from dicomveil.pipeline import Cleaned
 from dicomveil.profile import Profile
 from dicomveil.tables import TABLE_EDITION
@@ -66,12 +67,17 @@ def _overrides(profile: Profile) -> dict[str, Any]:
     }
 
 
-def report(profile: Profile, entries: Iterable[Mapping[str, Any]]) -> str:
-    """Return the report as JSON, its entries in the order of the input."""
+def report(profile: Profile, entries: Iterable[Mapping[str, Any]], patients: Sequence[Finding] = ()) -> str:
+    """Return the report as JSON, its entries in the order of the input.
+
+    ``patients``, if there are any, become ``[{"code", "inputs": [[1, 2], [3]]}]``: the groups of inputs of
+    which it should be decided whether they are one person's.
+    """
     content = {
         "version": __version__,
         "table_edition": TABLE_EDITION,
         "profile": {"name": profile.name, "options": sorted(profile.options)} | _overrides(profile),
+        **({"patients": [finding._asdict() for finding in patients]} if patients else {}),
         "files": sorted(entries, key=lambda entry: entry["input"]),
     }
     return json.dumps(content, indent=1) + "\n"
