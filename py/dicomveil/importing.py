@@ -133,7 +133,7 @@ def _settled(tag: int, wish: _Wish, rules: Rules, *, accept_weaker: bool) -> tup
         # Never kept as they are: moved where PS3.15 has them moved; where it removes them, a yes is needed.
         wish = wish._replace(action="C", exact=False)
         return _settled(tag, wish, rules, accept_weaker=accept_weaker)
-    if same:
+    if same or (not wish.exact and {*letters} <= {*"XZD"}):  # nothing of the value stays as it is
         return (None if wish.exact else Difference(tag, "stricter", wish.function)), ""
     if not is_possible(tag, action, options):
         return Difference(tag, "stricter", wish.function), ""
