@@ -216,7 +216,7 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "import-unsupported": (
             "The script sets files aside by @quarantine or @skip, which no profile can do.",
-            "Import it with --accept-weaker, and sort these files out before cleaning.",
+            "Import it with --without-quarantine, and sort these files out before cleaning.",
         ),
         "weaker-than-basic": (
             "An override of the profile left what PS3.15 removes, so the Basic Profile is not claimed.",

@@ -42,6 +42,7 @@ _PSEUDONYMS = frozenset(
     | {0x00181000, 0x0018700A}
 )
 _MARKERS = frozenset({0x00120062, 0x00120063, 0x00120064, 0x00280303})
+_PATIENT_ID = 0x00100020
 _MODIFIED_DATES = "retain_longitudinal_modified_dates"
 _MAX_NAME = 64
 
@@ -89,18 +90,20 @@ class _Rules:
         self.wishes[tag] = _strictest([wish, *([self.wishes[tag]] if tag in self.wishes else [])])
 
 
-def imported(text: str, *, name: str = "imported", accept_weaker: bool = False) -> Imported:
+def imported(
+    text: str, *, name: str = "imported", accept_weaker: bool = False, without_quarantine: bool = False
+) -> Imported:
     """Make a profile of an RSNA CTP anonymizer script (XML) or of Pacsbin's rules (JSON).
 
-    ``accept_weaker`` is the explicit yes to all that is weaker than PS3.15, and to the loss of CTP's
-    ``@quarantine``. Without it the profile meets the Basic Profile.
+    ``accept_weaker`` is the explicit yes to all that is weaker than PS3.15; without it the profile meets the
+    Basic Profile. ``without_quarantine`` is the yes to the loss of CTP's ``@quarantine``.
 
     Raises:
         WrongUse: ``import-invalid``, or ``import-unsupported`` for ``@quarantine`` without that yes.
     """
     text = text.lstrip("\ufeff \t\r\n")
     asked = _ctp(text) if text.startswith("<") else _pacsbin(text)
-    if any(note.wanted == "quarantine" for note in asked.notes) and not accept_weaker:
+    if any(note.wanted == "quarantine" for note in asked.notes) and not without_quarantine:
         raise WrongUse("import-unsupported")
     if any(wish.action in "CK" and _is_date(tag) for tag, wish in asked.wishes.items()):
         asked.options.add(_MODIFIED_DATES)
@@ -128,6 +131,7 @@ def _settled(tag: int, wish: _Wish, rules: Rules, *, accept_weaker: bool) -> tup
         same = True  # a UID of the standard stays
     if not may_be_overridden(tag):
         expected = tag in _MARKERS or (same and wish.exact) or action in "DU"
+        expected = expected or (tag == _PATIENT_ID and action != "K")
         return (None if expected else Difference(tag, "fixed", wish.function)), ""
     if action == "K" and _is_date(tag) and _MODIFIED_DATES in options:
         # Never kept as they are: moved where PS3.15 has them moved; where it removes them, a yes is needed.

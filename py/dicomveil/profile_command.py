@@ -39,6 +39,9 @@ def add_profile_command(commands: Any) -> None:  # noqa: ANN401 - argparse has n
     action.add_argument(
         "--accept-weaker", action="store_true", help="also take over what is weaker than PS3.15"
     )
+    action.add_argument(
+        "--without-quarantine", action="store_true", help="import a CTP script that sets files aside, too"
+    )
     action.set_defaults(command=_import)
 
     action = actions.add_parser("check", help="say whether a profile is valid", allow_abbrev=False)
@@ -51,7 +54,12 @@ def add_profile_command(commands: Any) -> None:  # noqa: ANN401 - argparse has n
 
 def _import(options: argparse.Namespace) -> int:
     text = read_text(options.file, "import-invalid")
-    made = imported(text, name=options.name, accept_weaker=options.accept_weaker)
+    made = imported(
+        text,
+        name=options.name,
+        accept_weaker=options.accept_weaker,
+        without_quarantine=options.without_quarantine,
+    )
     content = made.profile.to_json() + "\n"
     if options.output is None:
         sys.stdout.write(content)
