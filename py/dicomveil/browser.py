@@ -18,6 +18,7 @@ from dicomveil import __version__, inspecting, reporting
 from dicomveil.cleaning import Subject, cleaner_for
 from dicomveil.errors import DicomveilError, Refused
 from dicomveil.pipeline import Session, clean_source, pixel_state
+from dicomveil.pixels import proposing
 from dicomveil.pixels.codecs import is_ready
 from dicomveil.pixels.decode import FrameReader
 from dicomveil.planning import plan
@@ -186,6 +187,23 @@ def frame(handle: int, size: int, index: int) -> str:
             return {**view, "where": "file", "offset": part.offset, "length": part.length}
         _State.taken = part
         return {**view, "where": "bytes", "offset": 0, "length": len(part)}
+
+    return _answer(work)
+
+
+def propose(handle: int, size: int, request_json: str) -> str:
+    """List what a person may want to redact: ``[{"source", "reason", "label", "areas": [redaction]}]``.
+
+    ``source`` is ``regions`` (keep only the ultrasound regions), ``device`` (a rule by manufacturer and
+    model, ``label`` is its name) or ``text`` (looks like text). The areas of one proposal belong together.
+    The request is ``{"text": bool}``: false asks for what the header tells alone, which needs no pixels.
+    """
+
+    def work() -> list[dict[str, Any]]:
+        request = json.loads(request_json)
+        instance = _opened(handle, size)
+        found = proposing.propose(instance, text=bool(request.get("text", True)))
+        return [proposal.to_json() for proposal in found]
 
     return _answer(work)
 

@@ -1,8 +1,8 @@
 """Areas of an image as runs of pixels: rectangles, ellipses and polygons, and "keep only these".
 
 Plain integers, without numpy: native pixels are redacted by runs, and so is everything that is shown of
-areas. A pixel belongs to an area if its centre does; for an area to cover all that is under a line drawn by
-hand, the outline belongs to it too.
+areas. Every pixel that an ellipse or a polygon touches belongs to it, so that what is under the line is
+covered.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def redaction_of(area: dict[str, Any]) -> Redaction:
             return Redaction(left, top, right - left, bottom - top, between, shape, points, keep_only)
         x, y, width, height = (_whole(area[name]) for name in ("x", "y", "width", "height"))
         return Redaction(x, y, width, height, between, shape, (), keep_only)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (LookupError, TypeError, ValueError, AttributeError):
         raise Refused("redaction-invalid") from None
 
 
@@ -87,14 +87,13 @@ def _rectangle(area: Redaction) -> Iterable[Span]:
 
 
 def _ellipse(area: Redaction) -> Iterable[Span]:
-    """Rows of the ellipse in the box: ((2x - w)/w)^2 + ((2y - h)/h)^2 <= 1 at the pixels' centres."""
+    """Rows of the pixels that the ellipse in the box touches, counted in half pixels from its centre."""
     width, height = area.width, area.height
     for row in range(height):
-        across = (height * height - (2 * row + 1 - height) ** 2) * width * width
-        reach = isqrt(max(across, 0)) // height  # of 2x + 1 - width, in pixel halves
-        first = max((width - 1 - reach + 1) // 2, 0)
-        last = (width - 1 + reach) // 2
-        yield area.y + row, area.x + first, area.x + max(last, first) + 1
+        nearest = max(abs(2 * row + 1 - height) - 1, 0)
+        reach = isqrt((height * height - nearest * nearest) * width * width) // height + 1
+        first = max((width - reach) // 2, 0)
+        yield area.y + row, area.x + first, area.x + width - first
 
 
 def _polygon(area: Redaction) -> Iterable[Span]:
