@@ -17,14 +17,18 @@ _DUMMY_DATE = b"19000101"
 _CS = rb"[A-Z0-9_ /.+-]{0,16}"
 #: Digits between dots (PS3.5 9.1): new names of files are made of kept UIDs, so none may be "..".
 _UI = rb"(?![0-9.]{65})(?:\d+(?:\.\d+)*)?"
+#: One number or time, and a little more than PS3.5 allows: not an ID with separators, not a date as a time.
+_IS = rb" *[+-]?\d{0,14} *"
+_DS = rb"(?![^\\]{25}) *[+-]?\d*\.?\d*(?:[eE][+-]?\d+)? *"
+_TM = rb"(?:\d{2,6}|\d{1,2}(?::\d{1,2}){1,2})(?:\.\d{1,6})? *"
 _PATTERNS = {
     "CS": re.compile(_CS + rb"(?:\\" + _CS + rb")*\0?"),
-    "IS": re.compile(rb"[ 0-9+-]{0,14}(?:\\[ 0-9+-]{0,14})*\0?"),
-    "DS": re.compile(rb"[ 0-9+.eE-]{0,24}(?:\\[ 0-9+.eE-]{0,24})*\0?"),
+    "IS": re.compile(_IS + rb"(?:\\" + _IS + rb")*\0?"),
+    "DS": re.compile(_DS + rb"(?:\\" + _DS + rb")*\0?"),
     "UI": re.compile(_UI + rb"(?:\\" + _UI + rb")*[ \0]?"),
     "AS": re.compile(rb"(?:\d{3}[DWMY] ?)?"),
     "DA": re.compile(rb"(?:\d{8}(?:\\\d{8})*)? *\0?"),
-    "TM": re.compile(rb"(?:[\d:]{2,8}(?:\.\d{1,6})? *(?:\\[\d:]{2,8}(?:\.\d{1,6})? *)*)?\0?"),
+    "TM": re.compile(rb"(?:" + _TM + rb"(?:\\" + _TM + rb")*)?\0?"),
     "DT": re.compile(rb"[\d.+-]{0,26} *(?:\\[\d.+-]{0,26} *)*\0?"),
 }
 _UNITS = {
