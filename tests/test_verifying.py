@@ -568,6 +568,14 @@ def test_identifiers_are_found_in_binary_values(seed: str, encoding: str) -> Non
     assert ("identifier-remains", 0x00282000) in against(output, builders.ct())
 
 
+@pytest.mark.parametrize(("tag", "vr"), [(0x00280106, "US"), (0x00280009, "AT"), (0x00189073, "FD")])
+def test_identifiers_are_found_in_the_bytes_of_numbers(tag: int, vr: str) -> None:
+    """Numbers of which the bytes spell a name are a find; the numbers of an image are none."""
+    output = inserted(element(tag, vr, b"Zwicklhuber^Quirina \0\0\0\0"), tag)
+    assert ("identifier-remains", tag) in against(output, builders.ct())
+    assert not against(inserted(element(tag, vr, bytes(range(24))), tag), builders.ct())
+
+
 def test_identifiers_behind_pixel_data_are_found() -> None:
     """What follows Pixel Data is searched like what comes before it."""
     output = GOOD + element(0xFFFCFFFC, "OB", b"\0\0Zwicklhuber\0")
@@ -626,6 +634,32 @@ def test_numbers_of_six_digits_are_found_in_numeric_values() -> None:
     given.PatientID = "7731904"
     assert ("identifier-remains", 0x00180050) in against(changed(_set("SliceThickness", "7731904")), given)
     assert not against(changed(_set("SliceThickness", "1.7731904")), given)
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr", "value"),
+    [
+        (0x00200012, "IS", "123-45-6789"),
+        (0x00200012, "IS", "+123456789"),
+        (0x00200012, "IS", "0123456789"),
+        (0x00200012, "IS", "19470319"),
+        (0x00180090, "DS", "19470319"),
+        (0x00181042, "TM", "19470319"),
+    ],
+)
+def test_numbers_and_dates_are_found_in_every_spelling(tag: int, vr: str, value: str) -> None:
+    """An ID with separators or zeros, and a date of the input, count in IS, DS and (if too long) TM."""
+    given = builders.ct()
+    given.PatientID = "123-45-6789"
+    output = inserted(element(tag, vr, builders.even(value)), tag)
+    assert ("identifier-remains", tag) in against(output, given)
+
+
+def test_a_time_is_no_identifier() -> None:
+    """A time of day that equals a Patient ID is a time of day."""
+    given = builders.ct()
+    given.PatientID = "134501"
+    assert not against(inserted(element(0x00181042, "TM", b"134501"), 0x00181042), given)
 
 
 def test_uids_of_the_input_are_found() -> None:

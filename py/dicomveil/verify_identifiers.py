@@ -42,8 +42,11 @@ __all__ = [
 ]
 
 TEXT_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
-BINARY_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
-NUMBER_VRS = frozenset({"DS", "IS"})
+#: Numbers too: the bytes of a US value of multiplicity n may spell a name.
+BINARY_VRS = frozenset(
+    ["OB", "OD", "OF", "OL", "OV", "OW", "UN", "AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"]
+)
+NUMBER_VRS = frozenset({"DS", "IS", "TM"})
 
 #: Kinds of identifiers, by the tag that holds them. A kind that an option retains is not searched for.
 _KINDS: dict[int, str] = {

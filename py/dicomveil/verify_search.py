@@ -15,7 +15,8 @@ Rules against false alarms:
   they do not count inside the model or version of a device. Identifiers, places and stations that consist of
   vocabulary ("RADIOLOGY", "UNKNOWN") or of one repeated character do not count.
 * A station or an AE title that is also the name of the device's model does not count there.
-* In IS and DS only a whole value that equals an identifier of at least six digits counts.
+* In IS and DS only a whole value that equals an identifier of at least six digits or a date counts, in TM one
+  that is longer than a time.
 * Dates count in text in spellings with a four-digit year. Elements of VR DA and DT are compared as dates:
   minus the shift each must be one of the input's. That a shifted date coincides with another date of the
   input is no finding.
@@ -41,7 +42,7 @@ from dicomveil.verify_identifiers import (
 )
 from dicomveil.verify_reading import Element
 
-__all__ = ["find_in_binary", "find_in_numbers", "find_in_text"]
+__all__ = ["find_in_binaries", "find_in_numbers", "find_in_text"]
 
 #: Names of models and versions, where a short number says nothing.
 _DEVICE_TEXT = frozenset(
@@ -57,6 +58,8 @@ _DEVICE_TEXT = frozenset(
         0x00080222,
     }
 )
+
+_LONGEST_TIME = 6  # digits of HHMMSS
 
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _SPELLED = re.compile(
@@ -174,18 +177,37 @@ _MONTH_NUMBERS = {
 
 
 def find_in_numbers(identifiers: Identifiers, batch: list[Element]) -> list[tuple[int, ...]]:
-    """Return the paths of the IS and DS elements of which one value equals an identifier."""
-    numbers = identifiers.compiled.numbers
+    """Return the paths of the IS, DS and TM elements of which one value equals an identifier or a date."""
+    numbers = identifiers.compiled.numbers | {day.encode() for day in identifiers.dates}
     if not numbers:
         return []
     return [
         (*parents, tag)
-        for tag, _vr, value, parents, _charset in batch
-        if value and len(value) > 5 and any(part.strip(b" \0") in numbers for part in value.split(b"\\"))
+        for tag, vr, value, parents, _charset in batch
+        if value and len(value) > 5 and any(_is_one_of(numbers, part, vr) for part in value.split(b"\\"))
     ]
 
 
-def find_in_binary(identifiers: Identifiers, value: bytes) -> bool:
+def _is_one_of(numbers: frozenset[bytes], part: bytes, vr: str) -> bool:
+    digits = part.strip(b" \0+").replace(b"-", b"").replace(b" ", b"")
+    if len(digits) <= _LONGEST_TIME and vr == "TM":
+        return False
+    return digits in numbers or digits.lstrip(b"0") in numbers
+
+
+def find_in_binaries(identifiers: Identifiers, batch: list[Element]) -> list[tuple[int, ...]]:
+    """Return the paths of the binary elements that hold an identifier; all are searched at once first."""
+    together = bytes(4).join([element.value or b"" for element in batch])
+    if not _find_in_binary(identifiers, together):
+        return []
+    return [
+        (*element.parents, element.tag)
+        for element in batch
+        if _find_in_binary(identifiers, element.value or b"")
+    ]
+
+
+def _find_in_binary(identifiers: Identifiers, value: bytes) -> bool:
     """Tell whether a binary value holds an identifier, in any of the encodings above."""
     if len(value) < 3:
         return False

@@ -36,7 +36,7 @@ from dicomveil.verify_identifiers import (
     uids_in,
 )
 from dicomveil.verify_reading import PIXEL_TAGS, Element, Malformed, Reading
-from dicomveil.verify_search import find_in_binary, find_in_numbers, find_in_text
+from dicomveil.verify_search import find_in_binaries, find_in_numbers, find_in_text
 
 __all__ = [
     "Identifiers",
@@ -85,6 +85,8 @@ _EXCEPTED = frozenset({"attribute-not-removed", "attribute-not-replaced", "text-
 _EXCEPTION = re.compile(rb"Basic Profile except \(([0-9A-F]{4}),([0-9A-F]{4})\)", re.ASCII)
 _NOTHING: Mapping[int, str] = MappingProxyType({})
 _BATCH = 4096
+#: Nothing counts in a shorter binary value: five letters, and a byte that makes them even.
+_SHORTEST_BINARY = 6
 _MAX_PROBLEMS = 100
 
 _TEXT, _BINARY, _NUMBER, _DATE, _UID = range(1, 6)
@@ -247,7 +249,7 @@ class _Verification:
                 size += len(value)
             elif kind == _NUMBER:
                 numbers.append(element)
-            elif kind == _BINARY:
+            elif kind == _BINARY and len(value) >= _SHORTEST_BINARY:
                 self.binaries.append(element)
                 size += len(value)
             valued.add(tag)
@@ -266,9 +268,7 @@ class _Verification:
         if self.identifiers is not None:
             self.hits.update(find_in_text(self.identifiers, self.texts))
             self.hits.update(find_in_numbers(self.identifiers, self.numbers))
-            for tag, _vr, value, parents, _charset in self.binaries:
-                if find_in_binary(self.identifiers, value or b""):
-                    self.hits.add((*parents, tag))
+            self.hits.update(find_in_binaries(self.identifiers, self.binaries))
         self.texts.clear()
         self.numbers.clear()
         self.binaries.clear()
