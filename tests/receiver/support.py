@@ -186,9 +186,14 @@ def process(
     """Run ``dicomveil receive`` as a process, ``wrapped`` in a command; yield endpoint and process."""
     command = [*wrapped, sys.executable, "-c", _MAIN, "--storage", str(folder), "--port", "0", *arguments]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "py", ROOT / "tests")))}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    ) as running_process:
+    # The log goes into a file: a pipe that nobody reads would stop the server when it is full.
+    log = folder.with_name(f"{folder.name}.stderr")
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+        ) as running_process,
+    ):
         try:
             output = running_process.stdout
             assert output is not None
@@ -197,7 +202,7 @@ def process(
                 token = line.split()[-1]
                 line = output.readline()
             if not line.startswith("http"):
-                raise RuntimeError(running_process.stderr.read() if running_process.stderr else "")
+                raise RuntimeError(log.read_text())
             yield Endpoint(line.strip(), token or "", folder), running_process
         finally:
             running_process.kill()
