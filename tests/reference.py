@@ -80,7 +80,8 @@ class Reference:
         patient_id = self.text(0x00100020).casefold()
         if patient_id:
             return f"id\0{patient_id}"
-        name = " ".join(self.text(0x00100010).rstrip("^= ").split()).casefold()
+        parts = self.text(0x00100010).rstrip("^= ").split("^")
+        name = "^".join(" ".join(part.split()) for part in parts).casefold()
         if name:
             return f"name\0{name}\0{self.text(0x00100030)}"
         return f"study\0{self.text(0x0020000D)}"

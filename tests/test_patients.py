@@ -50,6 +50,15 @@ def test_spelling_makes_no_other_person(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "name", ["Müller^Anna ", "müller^ANNA", "Müller ^ Anna", "Müller^Anna^^^ ", "Müller^Anna="]
+)
+def test_padding_case_and_carets_do_not_split(name: str) -> None:
+    """Where there is no ID, these spellings of a name get one pseudonym; nor does the case of an ID split."""
+    assert person(name, "").identity == person("Müller^Anna", "").identity
+    assert person(name, "p1 ").identity == person("Müller^Anna", "P1").identity
+
+
+@pytest.mark.parametrize(
     ("one", "other", "similar"),
     [
         ("Zwicklhuber^Quirina", "Zwicklhuber^Q", True),
