@@ -6,7 +6,7 @@ import { byInstance, groupKey, LEFT_OUT, readableDate, readableName, studyKey, t
 
 /** @typedef {import("../model/item.js").Item} Item */
 /** @typedef {import("../model/session.js").Session} Session */
-/** @typedef {{key: string, items: Item[], list: HTMLElement, root: HTMLElement, head: HTMLElement, dirty: boolean}} Group */
+/** @typedef {{key: string, items: Item[], list: HTMLElement, root: HTMLElement, count: HTMLElement, badges: HTMLElement, dirty: boolean}} Group */
 
 /** Series longer than this start closed, unless something in them needs a person. */
 const OPEN_UP_TO = 12;
@@ -58,9 +58,12 @@ export class FileList extends HTMLElement {
     const known = this.#groups.get(key);
     if (known) return known;
     const list = el("ul", { className: "rows" });
-    const head = el("div", { className: "series-head" });
-    const root = el("section", { className: "series" }, head, list);
-    const group = { key, items: [], list, root, head, dirty: false };
+    const count = el("span", { className: "muted" });
+    const badges = el("div", { className: "badges" });
+    const root = el("section", { className: "series" });
+    if (item.info) root.append(seriesToggle(item.info.series, count), badges);
+    root.append(list);
+    const group = { key, items: [], list, root, count, badges, dirty: false };
     this.#groups.set(key, group);
     this.#study(item).append(root);
     return group;
@@ -133,29 +136,21 @@ export class FileList extends HTMLElement {
       group.list.append(...group.items.map((item) => /** @type {HTMLElement} */ (this.#rows.get(item))));
       group.dirty = false;
     }
-    const counts = tally(group.items);
-    if (!("open" in group.root.dataset)) group.root.dataset.open = String(group.items.length <= OPEN_UP_TO);
-    if (group.items.length > OPEN_UP_TO && !group.root.dataset.chosen) group.root.dataset.open = "false";
-    if (group.key === LEFT_OUT) return;
-    const { series } = /** @type {NonNullable<Item["info"]>} */ (group.items[0].info);
-    const open = group.root.dataset.open === "true";
-    const toggle = el(
-      "button",
-      { type: "button", className: "series-toggle", data: { action: "toggle" }, aria: { expanded: open } },
-      el("span", { className: "modality", textContent: series.modality || "–" }),
-      el("span", { className: "series-name", textContent: series.description || t("list.series", series) }),
-      el("span", { className: "muted", textContent: t("list.images", { count: group.items.length }) }),
-    );
+    const { root, items } = group;
+    if (!root.dataset.chosen) setOpen(root, items.length <= OPEN_UP_TO);
+    group.count.textContent = t("list.images", { count: items.length });
     // One file tells its state itself.
-    const states = group.items.length > 1 ? Object.entries(counts).filter(([, count]) => count > 0) : [];
-    const badges = states.map(([status, count]) =>
-      el("span", {
-        className: "badge",
-        data: { state: status },
-        textContent: t(`badge.${status}`, { count }),
-      }),
+    const counts = Object.entries(tally(items.length > 1 ? items : []));
+    const shown = counts.filter(([, count]) => count > 0);
+    group.badges.replaceChildren(
+      ...shown.map(([status, count]) =>
+        el("span", {
+          className: "badge",
+          data: { state: status },
+          textContent: t(`badge.${status}`, { count }),
+        }),
+      ),
     );
-    group.head.replaceChildren(toggle, el("div", { className: "badges" }, ...badges));
   }
 
   /** @param {HTMLElement} target */
@@ -164,8 +159,7 @@ export class FileList extends HTMLElement {
     if (toggle) {
       const root = /** @type {HTMLElement} */ (toggle.closest(".series"));
       root.dataset.chosen = "yes";
-      root.dataset.open = String(root.dataset.open !== "true");
-      toggle.ariaExpanded = root.dataset.open;
+      setOpen(root, root.dataset.open !== "true");
       const group = [...this.#groups.values()].find((other) => other.root === root);
       if (root.dataset.open === "true" && group) this.#session?.select(group.items[0]);
       return;
@@ -197,9 +191,8 @@ export class FileList extends HTMLElement {
     if (!row) return;
     const series = /** @type {HTMLElement|null} */ (row.closest(".series"));
     if (series && series.dataset.open !== "true") {
-      series.dataset.open = "true";
       series.dataset.chosen = "yes";
-      series.querySelector(".series-toggle")?.setAttribute("aria-expanded", "true");
+      setOpen(series, true);
     }
     row.setAttribute("aria-current", "true");
     row.scrollIntoView({ block: "nearest" });
@@ -211,6 +204,7 @@ export class FileList extends HTMLElement {
       this.#rows.get(item)?.remove();
       this.#rows.delete(item);
     }
+    for (const [item, row] of this.#rows) row.dataset.index = String(item.index); // those after it moved up
   }
 
   #clear() {
@@ -220,6 +214,23 @@ export class FileList extends HTMLElement {
     this.#shown.clear();
     this.replaceChildren();
   }
+}
+
+/** @param {{number: string, description: string, modality: string}} series @param {HTMLElement} count */
+function seriesToggle(series, count) {
+  return el(
+    "button",
+    { type: "button", className: "series-toggle", data: { action: "toggle" } },
+    el("span", { className: "modality", textContent: series.modality || "–" }),
+    el("span", { className: "series-name", textContent: series.description || t("list.series", series) }),
+    count,
+  );
+}
+
+/** @param {HTMLElement} series @param {boolean} open */
+function setOpen(series, open) {
+  series.dataset.open = String(open);
+  series.querySelector(".series-toggle")?.setAttribute("aria-expanded", String(open));
 }
 
 /** @param {Item} item */

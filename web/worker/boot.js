@@ -1,6 +1,5 @@
 // Starts Python from what the page handed over. Nothing here reaches the network: Pyodide asks for two files by
-// `fetch`, and is answered from memory. Its two scripts are imported statically, since connect-src 'none' also stops
-// import() in a worker.
+// `fetch`, and is answered from memory. Its two scripts are static imports: the browser fetches them with the worker.
 
 // @ts-expect-error: in dist/ only, beside this folder
 import createPyodideModule from "../pyodide/pyodide.asm.mjs";

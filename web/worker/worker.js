@@ -62,7 +62,7 @@ async function answer({ id, op, args }) {
     const { code, tag = null } = /** @type {{code?: string|null, tag?: number|null}} */ (value);
     // That a file is refused is what these two answer; from the others a code is an error.
     if (code && op !== "inspect" && op !== "clean") tell({ kind: "answer", id, error: { code, tag } });
-    else tell({ kind: "answer", id, value });
+    else tell({ kind: "answer", id, value }, op === "frame" ? [/** @type {any} */ (value).data.buffer] : []);
   } catch (error) {
     // The text of an error may hold patient data: only its kind decides what the page hears.
     const code = error instanceof DOMException ? "unreadable" : "internal-error";
