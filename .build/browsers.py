@@ -73,6 +73,11 @@ WAYS: tuple[Callable[[], str | None], ...] = (
 )
 
 
+def _runs(path: str) -> bool:
+    """Tell whether a browser starts: a machine may lack the libraries that it needs."""
+    return _try(path, "--version")
+
+
 def find() -> str:
     """Return the path of a browser; keep it for the next time.
 
@@ -84,7 +89,7 @@ def find() -> str:
         return kept.read_text()
     for way in WAYS:
         path = way()
-        if path is not None:
+        if path is not None and _runs(path):
             kept.write_text(path)
             return path
     raise BuildError("There is no Chromium and none could be installed. Install one and try again.")

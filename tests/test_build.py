@@ -344,9 +344,11 @@ class TestTools:
         assert environment._system_node() == tmp_path / "node"
 
     def test_a_browser_is_looked_for_in_order(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The first way that has a browser is taken, and no later one is tried; the next time it is known."""
-        there = tmp_path / "chromium"
-        there.touch()
+        """The first way that has a browser that runs is taken, no later one is tried; then it is known."""
+        there, broken = tmp_path / "chromium", tmp_path / "broken"
+        for path, status in ((there, 0), (broken, 127)):
+            path.write_text(f"#!/bin/sh\nexit {status}\n")
+            path.chmod(0o755)
         tried: list[str] = []
 
         def way(name: str, path: str | None) -> str | None:
@@ -357,10 +359,15 @@ class TestTools:
         monkeypatch.setattr(
             browsers,
             "WAYS",
-            (lambda: way("first", None), lambda: way("second", str(there)), lambda: way("third", "x")),
+            (
+                lambda: way("first", None),
+                lambda: way("second", str(broken)),
+                lambda: way("third", str(there)),
+                lambda: way("fourth", str(there)),
+            ),
         )
         assert [browsers.find(), browsers.find()] == [str(there)] * 2
-        assert tried == ["first", "second"]
+        assert tried == ["first", "second", "third"]
 
     def test_ways_to_a_browser_install_last(self) -> None:
         """What is on the machine comes before what is installed, Playwright's own before the system's."""
