@@ -9,6 +9,8 @@ from typing import Any
 
 import pydicom
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 import builders
@@ -358,3 +360,53 @@ def test_the_report_lists_the_overrides() -> None:
     expected = [{"tag": "(0010,0040)", "action": "K", "reason": "Study 7 needs it"}]
     assert content["profile"]["overrides"] == expected
     assert "overrides" not in json.loads(report(Profile.default(), []))["profile"]
+
+
+def test_a_kept_sequence_is_cleaned_inside() -> None:
+    """K on a sequence that the table removes walks into its items, which stay under the rules."""
+    ds = builders.ct()
+    item = Dataset()
+    item.RequestedProcedureDescription = "seen by Zwicklhuber"
+    item.RequestedProcedureID = "REQ-775533"
+    item.ScheduledProtocolCodeSequence = [builders.code("10312003", "SCT", "Prednisone")]
+    ds.RequestAttributesSequence = [item]
+    session = session_of({"RequestAttributesSequence": override("K", accepted=True)})
+    data, _ = cleaned(session, ds)
+    (kept,) = read(data).RequestAttributesSequence
+    assert kept.ScheduledProtocolCodeSequence[0].CodeValue == "10312003"
+    assert b"REQ-775533" not in data
+    assert SECRET.encode() not in data
+    assert not verify_instance(BytesSource(data), accepted=session.rules.weaker).problems
+
+
+_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=12)
+    | st.sampled_from(["K", "PatientSex"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["name", "options", "overrides", "PatientSex", "action", "reason"])
+            | st.text(max_size=9),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(_JSON, st.sampled_from(["overrides", "options", "safe_private", "salt", "name", "dicomveil_profile"]))
+def test_whatever_a_profile_holds_it_is_read_or_refused(value: object, member: str) -> None:
+    """No JSON brings about another error than WrongUse, and what is read can be written and used."""
+    data = json.loads(text_of()) | {member: value}
+    try:
+        profile = Profile.from_json(json.dumps(data))
+        Rules(profile)
+    except WrongUse as error:
+        str(error).encode("ascii")
+    else:
+        assert Profile.from_json(profile.to_json()) == profile
