@@ -42,3 +42,13 @@ def test_no_pixel_is_taken_for_padding(
     instance = read_instance(BytesSource(builders.encode(ds)))
     assert sum(map(part_length, redacted_pixels(instance, ()).parts)) == kept
     assert pixel_layout(instance).total_bytes == (kept if bits != 1 else 3)
+
+
+def test_padding_behind_floating_pixels_goes_too() -> None:
+    """Float and Double Float Pixel Data end with their last frame as well."""
+    for keyword, bits in (("FloatPixelData", 32), ("DoubleFloatPixelData", 64)):
+        ds = image("MONOCHROME2", 1, bits, 0)
+        del ds.PixelData
+        setattr(ds, keyword, bytes(24 * bits // 8) + b"Zwicklhuber^Quir")
+        instance = read_instance(BytesSource(builders.encode(ds)))
+        assert sum(map(part_length, redacted_pixels(instance, ()).parts)) == 24 * bits // 8

@@ -85,7 +85,8 @@ def _jpeg(data: bytes, header: StreamHeader, layout: PixelLayout, *, rgb: bool) 
 def _jpeg_ls(data: bytes, layout: PixelLayout) -> NDArray[Any]:
     import numpy as np
 
-    array: NDArray[Any] = _imagecodecs().jpegls_decode(data)
+    # without the marker at the end, CharLS takes half a minute to find out that the stream is cut off
+    array: NDArray[Any] = _imagecodecs().jpegls_decode(data + b"\xff\xd9")
     if layout.samples > 1 and array.shape == (layout.samples, layout.rows, layout.columns):
         array = np.moveaxis(array, 0, -1)  # not interleaved (ILV 0) comes as planes
     return array

@@ -51,6 +51,8 @@ def selection_of(data: dict[str, Any]) -> Selection:
     try:
         if not data.keys() <= {"select", "frames", "shapes"} or not data["shapes"] or not data["select"]:
             raise WrongUse("redactions-invalid")
+        if data["select"].keys() >= {"sop_instance_uid", "series_instance_uid"}:
+            raise WrongUse("redactions-invalid")  # the one says it all
         conditions = tuple(_condition(name, value) for name, value in data["select"].items())
         areas = [_area(shape, data.get("frames")) for shape in data["shapes"]]
     except (KeyError, TypeError, AttributeError, ValueError):
