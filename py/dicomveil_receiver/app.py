@@ -53,7 +53,7 @@ def make_app(services: Services) -> ASGIApp:
         )
     if settings.page is not None:
         routes.append(Mount("/", Page(settings.page, settings.allow_endpoint)))
-    middleware = [Middleware(SecurityHeaders, tls=settings.tls)]
+    middleware = [Middleware(SecurityHeaders)]
     if settings.loopback:
         middleware.append(Middleware(_KnownHosts, names=settings.allow_host))
     if settings.allow_origin:

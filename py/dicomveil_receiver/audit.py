@@ -55,19 +55,23 @@ class Line(NamedTuple):
 class Audit:
     """The log of one storage folder, open for appending; a line that a crash tore is taken away.
 
+    ``use_head`` says whether the second file is believed, or written anew.
+
     Raises:
         AuditError: the last line is not as it was written, or lines are missing at the end.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, use_head: bool = True) -> None:
         self._lock = threading.Lock()
         with ExitStack() as files:
             self._file = files.enter_context(_open(folder / "audit.log", os.O_APPEND))
             self._head_file = files.enter_context(_open(folder / "audit.head"))
             self._head = self._last_line()
             noted = _noted_head(folder / "audit.head")
-            if noted is not None and noted.lines > self._head.lines:
+            if use_head and noted is not None and noted.lines > self._head.lines:
                 raise AuditError(self._head.lines + 1)
+            if not use_head:
+                self._note_head()
             self._close = files.pop_all().close
 
     @property
@@ -97,13 +101,16 @@ class Audit:
             digest = _hash(line)
             self._write(_encode({**line, "hash": digest}) + b"\n")
             self._head = Head(self._head.lines + 1, digest)
-            # This file may lag behind after a crash; it is never ahead.
-            self._head_file.seek(0)
-            self._head_file.write(f"{self._head.lines:020} {digest}\n".encode())
+            self._note_head()
 
     def close(self) -> None:
         """Close the log."""
         self._close()
+
+    def _note_head(self) -> None:
+        # This file may lag behind after a crash; it is never ahead.
+        self._head_file.seek(0)
+        self._head_file.write(f"{self._head.lines:020} {self._head.hash}\n".encode())
 
     def _write(self, line: bytes) -> None:
         end = os.fstat(self._file.fileno()).st_size

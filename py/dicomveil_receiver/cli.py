@@ -80,7 +80,7 @@ def _serve(settings: Settings) -> int:
         if secret := _first_token(tokens):
             print(f"Upload token, shown only now: {secret}", flush=True)
         services = Services(settings, store, tokens, audit, verify_instance, log)
-        server = make_server(make_app(services), settings, tls)
+        server = make_server(make_app(services), settings, log, tls)
         print(url_of(settings, listener), flush=True)
         log.event("started", instances=store.index.count())
         server.run(sockets=[listener])

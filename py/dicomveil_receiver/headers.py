@@ -72,11 +72,9 @@ def _policy(connect: str) -> str:
 class SecurityHeaders:
     """Adds the headers that every response has; a response's own header of the same name stays."""
 
-    def __init__(self, app: ASGIApp, *, tls: bool) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._defaults = {**_COMMON, "content-security-policy": _NOTHING, "cache-control": "no-store"}
-        if tls:
-            self._defaults["strict-transport-security"] = f"max-age={_ONE_YEAR}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request with the headers added."""
@@ -86,6 +84,8 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in self._defaults.items():
                     headers.setdefault(name, value)
+                if scope.get("scheme") == "https":
+                    headers["strict-transport-security"] = f"max-age={_ONE_YEAR}"
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

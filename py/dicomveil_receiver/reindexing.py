@@ -36,9 +36,8 @@ def reindex(storage: Path) -> Reindexed:
     control = storage / CONTROL
     lock = FolderLock(control / "lock")
     try:
-        # The file of the log's end may have been copied later than the log.
-        (control / "audit.head").unlink(missing_ok=True)
-        Audit(control).close()  # takes a torn line away
+        # Takes a torn line away. The file of the log's end may have been copied later than the log.
+        Audit(control, use_head=False).close()
         rows: dict[str, Row] = {}
         for line in read_audit(control, use_head=False):
             for event in ("stored", "known"):

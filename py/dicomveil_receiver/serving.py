@@ -6,12 +6,16 @@ import asyncio
 import signal
 import socket
 import ssl
+import threading
+from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from dicomveil_receiver.logs import Log
 from dicomveil_receiver.settings import Settings, SettingsError
 
 __all__ = ["bind", "make_server", "tls_context", "url_of"]
@@ -21,6 +25,7 @@ _HEADER_SECONDS = 20
 _KEEP_ALIVE_SECONDS = 15
 _WRITE_SECONDS = 60
 _BACKLOG = 512
+_LOOPBACK = ["127.0.0.1", "::1"]
 
 
 class TimedProtocol(H11Protocol):
@@ -84,7 +89,19 @@ class TimedProtocol(H11Protocol):
 
 
 class StoppableServer(uvicorn.Server):
-    """A server that returns after SIGINT or SIGTERM, so that the storage can be closed in order."""
+    """A server that returns after SIGINT or SIGTERM, so that the storage can be closed in order.
+
+    SIGHUP reads certificate and key again: new connections get them, running ones go on.
+    """
+
+    on_hangup: Callable[[], None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve."""
+        await super().startup(sockets)
+        in_main = threading.current_thread() is threading.main_thread()
+        if self.on_hangup is not None and in_main and hasattr(signal, "SIGHUP"):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.on_hangup)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Stop; a second Ctrl+C does not wait for running uploads."""
@@ -104,14 +121,19 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    _load(context, settings)
+    return context
+
+
+def _load(context: ssl.SSLContext, settings: Settings) -> None:
     try:
-        # An empty password, so that an encrypted key is an error and not a question on a terminal.
-        context.load_cert_chain(settings.certificate, settings.key, password="")
+        if settings.certificate is not None:
+            # An empty password, so that an encrypted key is an error and not a question on a terminal.
+            context.load_cert_chain(settings.certificate, settings.key, password="")
     except (ssl.SSLError, OSError, ValueError):
         raise SettingsError(
             "certificate and key cannot be used: they must be PEM, belong together, key not encrypted"
         ) from None
-    return context
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -142,7 +164,9 @@ def url_of(settings: Settings, listener: socket.socket) -> str:
     return f"{'https' if settings.tls else 'http'}://{host}:{port}/"
 
 
-def make_server(app: ASGIApp, settings: Settings, tls: ssl.SSLContext | None = None) -> uvicorn.Server:
+def make_server(
+    app: ASGIApp, settings: Settings, log: Log, tls: ssl.SSLContext | None = None
+) -> uvicorn.Server:
     """Return the server; ``run(sockets=[...])`` serves until SIGINT or SIGTERM, then ends running uploads."""
     config = uvicorn.Config(
         app,
@@ -152,11 +176,23 @@ def make_server(app: ASGIApp, settings: Settings, tls: ssl.SSLContext | None = N
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=settings.behind_proxy,
+        forwarded_allow_ips=_LOOPBACK,
         h11_max_incomplete_event_size=_HEADER_BYTES,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.stop_timeout,
         backlog=_BACKLOG,
         ssl_context_factory=(lambda _config, _default: tls) if tls is not None else None,
     )
-    return StoppableServer(config)
+    server = StoppableServer(config)
+    if tls is not None:
+        server.on_hangup = partial(_reload, tls, settings, log)
+    return server
+
+
+def _reload(context: ssl.SSLContext, settings: Settings, log: Log) -> None:
+    try:
+        _load(context, settings)
+        log.event("certificate-read")
+    except SettingsError:  # the old one goes on being used
+        log.event("certificate-wrong")

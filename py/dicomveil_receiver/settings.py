@@ -63,6 +63,10 @@ class Settings:
     allow_endpoint: tuple[str, ...] = field(
         default=(), metadata=_about("origin that the served page may upload to", many=True)
     )
+    behind_proxy: bool = field(
+        default=False,
+        metadata=_about("believe a proxy on this computer that says X-Forwarded-Proto: https", bool),
+    )
     allow_host: tuple[str, ...] = field(
         default=(), metadata=_about("further host name to answer to on loopback", many=True)
     )
@@ -104,6 +108,8 @@ class Settings:
                 "host is not a loopback address: plain HTTP is only for this computer. "
                 "Give certificate and key, or listen on 127.0.0.1"
             )
+        if self.behind_proxy and (self.tls or not self.loopback):
+            raise SettingsError("behind-proxy is for plain HTTP on loopback, from a proxy on this computer")
         if self.page_settings and (not self.loopback or self.page is None):
             raise SettingsError("page-settings needs a page, and a loopback host: it hands out a token")
         for name in ("certificate", "key"):

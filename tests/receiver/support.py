@@ -151,7 +151,7 @@ def running(folder: Path, verify: Verify = marker_verify, **settings: Any) -> It
     audit = Audit(store.control)
     services = Services(chosen, store, tokens, audit, verify, log)
     listener = bind(chosen)
-    server = make_server(make_app(services), chosen)
+    server = make_server(make_app(services), chosen, log)
 
     def serve() -> None:
         with closing(store), closing(audit), closing(listener):

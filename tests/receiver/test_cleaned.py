@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import resource
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,3 +114,21 @@ def test_an_identifier_put_into_a_cleaned_instance_is_refused(server: Endpoint) 
     assert answer.status_code == 409
     assert "00080090" in answer.json()[FAILED]["Value"][0]["00000901"]["Value"]
     assert "Quirina" not in answer.text
+
+
+def test_a_bomb_is_refused_without_being_inflated_in_memory(server: Endpoint) -> None:
+    """A fifth of a megabyte that inflates to 192: 409, and the process grows by far less."""
+    ds = pydicom.dcmread(io.BytesIO(cleaned(read("image_dfl.dcm"))))
+    del ds.PixelData
+    meta = io.BytesIO()
+    pydicom.dcmwrite(meta, ds, enforce_file_format=True)
+    preamble = meta.getvalue()[: 144 + ds.file_meta.FileMetaInformationGroupLength]
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    size = 192 << 20
+    element = b"\x08\x00\x05\x00CS\x02\x00" + b"  " + b"\xe0\x7f\x10\x00OB\0\0" + struct.pack("<I", size)
+    bomb = preamble + deflate.compress(element)
+    bomb += b"".join(deflate.compress(bytes(1 << 20)) for _ in range(size >> 20)) + deflate.flush()
+    assert len(bomb) < 1 << 20
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert server.store_instances(bomb).status_code == 409
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 96 << 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import ssl
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import trustme
 
 from dicomveil_receiver.cli import main
-from receiver.support import content_type, make_instance, multipart, process
+from receiver.support import content_type, make_instance, multipart, process, wait_until
 
 
 def test_the_token_is_shown_once(tmp_path: Path) -> None:
@@ -67,6 +68,32 @@ def test_serves_https(tmp_path: Path, tls: tuple[trustme.CA, Path, Path]) -> Non
             pytest.raises((ssl.SSLError, ConnectionError)),
         ):
             context.wrap_socket(plain, server_hostname="localhost")
+
+
+def test_a_renewed_certificate_is_read_at_a_hangup(
+    tmp_path: Path, tls: tuple[trustme.CA, Path, Path]
+) -> None:
+    """SIGHUP: new connections get the new certificate; a broken one leaves the old in place."""
+    _, certificate, key = tls
+    options = ("--certificate", str(certificate), "--key", str(key))
+    with process(tmp_path / "storage", *options) as (endpoint, server):
+        port = int(endpoint.url.rstrip("/").rpartition(":")[2])
+
+        def served() -> str:
+            return ssl.get_server_certificate(("127.0.0.1", port), timeout=10)
+
+        first = served()
+        renewed = trustme.CA().issue_cert("localhost")
+        renewed.cert_chain_pems[0].write_to_path(certificate)
+        renewed.private_key_pem.write_to_path(key)
+        server.send_signal(signal.SIGHUP)
+        wait_until(lambda: served() != first)
+        second = served()
+        certificate.write_text("broken")
+        server.send_signal(signal.SIGHUP)
+        log = tmp_path / "storage.stderr"
+        wait_until(lambda: "certificate-wrong" in log.read_text())
+        assert served() == second
 
 
 def test_plain_http_is_for_loopback_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

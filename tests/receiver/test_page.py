@@ -245,6 +245,17 @@ def test_pages_of_the_allow_list_may_upload(server: Endpoint) -> None:
     assert (answer.status_code, answer.json()["code"]) == (403, "origin-not-allowed")
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_a_proxy_is_believed_only_when_told_so(tmp_path: Path, dist: Path, told: bool) -> None:  # noqa: FBT001
+    """With --behind-proxy, X-Forwarded-Proto makes it HTTPS: own origin and HSTS; else it is nothing."""
+    with running(tmp_path, page=dist, behind_proxy=told, allow_host=("cases.example",)) as endpoint:
+        forwarded = {"host": "cases.example", "x_forwarded_proto": "https", "x_forwarded_for": "192.0.2.9"}
+        body = multipart(make_instance())
+        answer = endpoint.post(body, origin="https://cases.example", **forwarded)
+        assert answer.status_code == (200 if told else 403)
+        assert ("strict-transport-security" in answer.headers) is told
+
+
 def test_a_page_elsewhere_reads_refusals(server: Endpoint) -> None:
     """A 401 carries the CORS header too, so that the page can tell what is wrong."""
     answer = server.post(b"", origin="https://page.example", authorization="Bearer wrong")

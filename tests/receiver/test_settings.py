@@ -42,6 +42,7 @@ def test_the_command_line_wins_over_the_environment_over_the_file(tmp_path: Path
         ({"storage": "x", "page": "nowhere"}, "page"),
         ({"storage": "x", "page_settings": True}, "page-settings"),
         ({"storage": "x", "page_settings": "yes"}, "page-settings"),
+        ({"storage": "x", "behind_proxy": True, "certificate": __file__, "key": __file__}, "behind-proxy"),
         ({"storage": "x", "allow_origin": ["*"]}, "allow-origin"),
         ({"storage": "x", "allow_origin": ["https://a.example/"]}, "allow-origin"),
         ({"storage": "x", "allow_origin": [1]}, "allow-origin"),
