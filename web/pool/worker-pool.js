@@ -54,6 +54,7 @@ export class WorkerPool {
     const settings = { profile, key };
     await this.run(AbortSignal.timeout(STALL_MS), "configure", settings, { urgent: true });
     this.#settings = settings;
+    this.#next();
   }
 
   /**
@@ -111,8 +112,11 @@ export class WorkerPool {
   }
 
   #next() {
-    while (this.#idle.length && this.#jobs.length) {
-      const job = /** @type {Job} */ (this.#jobs.shift());
+    while (this.#idle.length) {
+      // Before there are settings nothing is read or cleaned: each worker would have a key of its own.
+      const at = this.#settings ? 0 : this.#jobs.findIndex(({ op }) => op === "configure");
+      const [job] = at < 0 ? [] : this.#jobs.splice(at, 1);
+      if (!job) return;
       if (job.signal.aborted) continue;
       const link = /** @type {WorkerLink} */ (this.#idle.pop());
       this.#work(link, job);
@@ -149,7 +153,9 @@ export class WorkerPool {
   /** Bring a worker up to date. @param {WorkerLink} link @param {Job} job */
   async #prepare(link, job) {
     const settings = this.#settings;
-    if (settings && link.settings !== settings && job.op !== "configure") {
+    if (job.op === "configure") {
+      link.settings = null; // it has others from now on, whether its answer comes in time or not
+    } else if (settings && link.settings !== settings) {
       await link.call("configure", settings);
       link.settings = settings;
     }
