@@ -40,11 +40,7 @@ def trimmed_pixels(instance: Instance) -> tuple[Part, bool]:
     part = instance.pixels.part
     total = pixel_layout(instance).total_bytes
     total += total & 1
-    if (
-        instance.pixels.encapsulated
-        or instance.pixels.tag != 0x7FE00010
-        or not 0 < total < instance.pixels.length
-    ):
+    if instance.pixels.encapsulated or not 0 < total < instance.pixels.length:
         return part, False
     return (Range(part.offset, total) if isinstance(part, Range) else part[:total]), True
 
