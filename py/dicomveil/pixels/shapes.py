@@ -112,7 +112,7 @@ def _polygon(area: Redaction) -> Iterable[Span]:
                     x0 + (x1 - x0) * (min(max(at, low), high) - y0) / (y1 - y0)
                     for at in (row - 0.5, row + 0.5)
                 ]
-                yield row, floor(min(ends) + 0.5), ceil(max(ends) - 0.5) + 1
+                yield row, floor(min(ends)), ceil(max(ends)) + 1
             if low <= row < high:
                 crossings.append(x0 + (x1 - x0) * (row - y0) / (y1 - y0))
         crossings.sort()
