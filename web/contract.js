@@ -54,6 +54,7 @@ export const PIXELS_NOT_LOADED = "pixels-not-loaded";
  * @property {number} rows
  * @property {number} columns
  * @property {number} frames
+ * @property {boolean} has_pixels
  * @property {boolean} preview
  * @property {boolean} redactable
  * @property {{manufacturer: string, model: string}} device

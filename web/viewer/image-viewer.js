@@ -143,7 +143,9 @@ export class ImageViewer extends HTMLElement {
     const { signal } = this.#abort;
     const item = this.#item;
     if (!item) return this.#say("viewer.nothing");
-    if (!item.info?.preview) return this.#say(item.info ? "viewer.no-preview" : "viewer.unreadable");
+    if (!item.info) return this.#say("viewer.unreadable");
+    if (!item.info.preview) return this.#say(item.info.has_pixels ? "viewer.no-preview" : "viewer.no-image");
+    this.#stage.root.dataset.loading = "true"; // what is still shown is of the file before
     const file = this.#cleaned && item.result?.blob ? item.result.blob : item.file;
     try {
       const args = { file, index: this.#frame };
@@ -156,6 +158,7 @@ export class ImageViewer extends HTMLElement {
       this.#windowSeries = series;
       this.#paint();
       this.#refresh();
+      this.#stage.root.dataset.loading = "false";
     } catch (error) {
       if (signal.aborted) return;
       this.#picture = null;
