@@ -644,6 +644,7 @@ def test_numbers_of_six_digits_are_found_in_numeric_values() -> None:
         (0x00200012, "IS", "0123456789"),
         (0x00200012, "IS", "19470319"),
         (0x00180090, "DS", "19470319"),
+        (0x00180090, "DS", "123456789.0"),
         (0x00181042, "TM", "19470319"),
     ],
 )
@@ -725,6 +726,22 @@ def test_words_of_the_trade_are_no_names(name: str, text: str) -> None:
     given = builders.ct()
     given.PatientName = name
     assert not against(changed(_set("TriggerSourceOrType", text)), given)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("Meier^Anna", "AnnaMeier 3", True),
+        ("Meier^Anna", "MEIERANNA", True),
+        ("Head^Neck", "HEADNECK", False),
+    ],
+)
+def test_two_parts_of_a_name_are_found_in_one_word(name: str, text: str, *, found: bool) -> None:
+    """Given and family name without a space are a find; two words of the trade are none."""
+    given = builders.ct()
+    given.PatientName = name
+    problems = against(changed(_set("TriggerSourceOrType", text)), given)
+    assert (("identifier-remains", 0x00181061) in problems) == found
 
 
 def test_two_words_of_one_name_are_a_name() -> None:

@@ -20,6 +20,7 @@ import unicodedata
 import warnings
 from collections.abc import Iterator
 from functools import cache, cached_property, lru_cache
+from itertools import permutations
 from typing import NamedTuple
 
 from pydicom._dicom_dict import DicomDictionary
@@ -285,6 +286,9 @@ class _Forms:
                         self.runs[run] = "unspaced"
             elif not any(len(part) >= 3 for part in folded) and len(whole) >= 4:
                 self.runs[whole] = "id"
+            for one, other in permutations([word for word in folded if len(word) >= 3], 2):
+                if not (is_vocabulary(one) and is_vocabulary(other)):
+                    self.runs[one + other] = "id"
             for part, word in zip(parts, folded, strict=True):
                 if len(word) >= 3 and not _UNSPACED.search(word):
                     self.spelled[part] = word

@@ -10,6 +10,7 @@ Rules against false alarms:
 * A part that is a word of the DICOM vocabulary (words of attribute names, of defined terms, of makers' names:
   "HEAD", "STANDARD", "PHILIPS") counts only together with another part of the same name in the same element.
   So a patient called "Head" does not stop every CT, and "MEIER" in Image Type does.
+* Two parts of a name count in one word, too ("ANNAMEIER"), unless both are of the vocabulary.
 * Prefix and suffix of a name ("Dr", "MD") do not count.
 * Identifiers count from four characters. Those of four and five must stand alone, and if they are mere digits
   they do not count inside the model or version of a device. Identifiers, places and stations that consist of
@@ -190,7 +191,8 @@ def find_in_numbers(identifiers: Identifiers, batch: list[Element]) -> list[tupl
 
 def _is_one_of(numbers: frozenset[bytes], part: bytes, vr: str) -> bool:
     digits = part.strip(b" \0+").replace(b"-", b"").replace(b" ", b"")
-    if len(digits) <= _LONGEST_TIME and vr == "TM":
+    digits, _, fraction = digits.partition(b".")
+    if fraction.strip(b"0") or (len(digits) <= _LONGEST_TIME and vr == "TM"):
         return False
     return digits in numbers or digits.lstrip(b"0") in numbers
 
