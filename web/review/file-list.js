@@ -2,11 +2,11 @@
 
 import { el } from "../dom.js";
 import { explain, t } from "../i18n.js";
-import { byInstance, groupKey, LEFT_OUT, readableDate, readableName, studyKey, tally } from "./tree.js";
+import { groupKey, LEFT_OUT, placeOf, readableDate, readableName, studyKey, tally } from "./tree.js";
 
 /** @typedef {import("../model/item.js").Item} Item */
 /** @typedef {import("../model/session.js").Session} Session */
-/** @typedef {{key: string, items: Item[], list: HTMLElement, root: HTMLElement, count: HTMLElement, badges: HTMLElement, dirty: boolean}} Group */
+/** @typedef {{key: string, items: Item[], list: HTMLElement, root: HTMLElement, count: HTMLElement, badges: HTMLElement}} Group */
 
 /** Series longer than this start closed, unless something in them needs a person. */
 const OPEN_UP_TO = 12;
@@ -63,7 +63,7 @@ export class FileList extends HTMLElement {
     const root = el("section", { className: "series" });
     if (item.info) root.append(seriesToggle(item.info.series, count), badges);
     root.append(list);
-    const group = { key, items: [], list, root, count, badges, dirty: false };
+    const group = { key, items: [], list, root, count, badges };
     this.#groups.set(key, group);
     this.#study(item).append(root);
     return group;
@@ -108,9 +108,9 @@ export class FileList extends HTMLElement {
       ),
     );
     this.#rows.set(item, row);
-    if (group.items.length && byInstance(group.items[group.items.length - 1], item) > 0) group.dirty = true;
-    group.items.push(item);
-    group.list.append(row);
+    const place = placeOf(group.items, item);
+    group.list.insertBefore(row, this.#rows.get(group.items[place]) ?? null);
+    group.items.splice(place, 0, item);
   }
 
   /** @param {Item} item */
@@ -129,13 +129,8 @@ export class FileList extends HTMLElement {
     label.textContent = stateText(item);
   }
 
-  /** Order, header and counts of a series. @param {Group} group */
+  /** Header and counts of a series. @param {Group} group */
   #finish(group) {
-    if (group.dirty) {
-      group.items.sort(byInstance);
-      group.list.append(...group.items.map((item) => /** @type {HTMLElement} */ (this.#rows.get(item))));
-      group.dirty = false;
-    }
     const { root, items } = group;
     if (!root.dataset.chosen) setOpen(root, items.length <= OPEN_UP_TO);
     group.count.textContent = t("list.images", { count: items.length });

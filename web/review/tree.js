@@ -12,10 +12,25 @@ export const groupKey = (item) => (item.info ? `${studyKey(item)}\n${item.info.s
 /** @param {Item} item */
 export const studyKey = (item) => (item.info ? `${item.info.patient.key}\n${item.info.study.uid}` : LEFT_OUT);
 
-/** By instance number, else by order of opening. @param {Item} a @param {Item} b */
+/** @param {Item} item @returns {number} */
+const instanceNumber = ({ info }) =>
+  info?.instance.number.trim() ? Number(info.instance.number) : Number.NaN;
+
+/** By instance number; those without one last, in the order of opening. @param {Item} a @param {Item} b */
 export function byInstance(a, b) {
-  const [x, y] = [Number(a.info?.instance.number), Number(b.info?.instance.number)];
-  return (Number.isFinite(x) && Number.isFinite(y) && x - y) || a.index - b.index;
+  const [x, y] = [a, b].map(instanceNumber).map((n) => (Number.isFinite(n) ? n : Number.MAX_VALUE));
+  return x - y || a.index - b.index;
+}
+
+/** Where an item belongs among sorted ones. @param {Item[]} sorted @param {Item} item */
+export function placeOf(sorted, item) {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (byInstance(sorted[middle], item) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** "20240131" as the reader's own date; anything else as it is. @param {string} date @param {string} language */
