@@ -120,3 +120,16 @@ def test_an_original_dicomdir_is_never_passed_on(inputs: Path, tmp_path: Path) -
     codes = [entry["code"] for entry in json.loads(report.read_text())["files"]]
     assert sorted(codes, key=str) == [None, None, None, None, "dicomdir"]
     assert len(listed(media)) == 4
+
+
+def test_a_patient_without_id_is_listed_by_the_pseudonym(inputs: Path, tmp_path: Path) -> None:
+    """A record needs a Patient ID: the name of the patient's folder stands in for one that is not there."""
+    ds = builders.ct(number=7)
+    del ds.PatientID
+    (inputs / "7.dcm").write_bytes(builders.encode(ds))
+    out, media = tmp_path / "out", tmp_path / "media"
+    assert run("clean", inputs, "--output", out, "--dicomdir", media) == 0
+    records = pydicom.dcmread(media / "DICOMDIR").DirectoryRecordSequence
+    listed_ids = {record.PatientID for record in records if record.DirectoryRecordType == "PATIENT"}
+    assert listed_ids == {path.name for path in out.iterdir()}
+    assert len(listed_ids) == 3

@@ -21,7 +21,6 @@ from dicomveil.arguments import files_of, read_small, read_text, selections_of
 from dicomveil.batch import Result, Task, run
 from dicomveil.crosswalk import Seal, seal_for, write_crosswalk
 from dicomveil.errors import CODES, DicomveilError, Refused, WrongUse, format_tag
-from dicomveil.media import check_media_folder, write_media
 from dicomveil.patients import Finding, Person, findings
 from dicomveil.pipeline import PIXEL_MODES, pixel_state
 from dicomveil.planning import plan
@@ -203,6 +202,8 @@ def _clean(options: argparse.Namespace) -> int:
     selections = selections_of(options.redact) if options.redact is not None else ()
     seal = _seal(options)
     if options.dicomdir is not None:
+        from dicomveil.media import check_media_folder
+
         check_media_folder(options.dicomdir, options.output)
     paths = files_of(options.input, options.output)
     task = Task(profile, key, options.output, options.pixels, selections, options.crosswalk is not None)
@@ -249,6 +250,8 @@ def _seal(options: argparse.Namespace) -> Seal | None:
 
 def _write_media(options: argparse.Namespace, entries: list[Entry]) -> bool:
     """Write the DICOMDIR and its files; tell whether an output could not be listed."""
+    from dicomveil.media import write_media
+
     by_name = {entry["output"]: entry for entry in entries if entry["status"] == "clean"}
     left_out = write_media(options.dicomdir, options.output, list(by_name))
     for name in left_out:
@@ -332,13 +335,13 @@ def _inspected(path: str, profile: Profile, rules: Rules) -> dict[str, Any]:
         instance = read_instance(source)
         inspection = inspecting.inspect(instance)
         try:
-            state, claim = pixel_state(inspection, pixels="review", redacted=False, profile=profile)
+            state, claim = pixel_state(inspection, pixels="review", redactions=(), profile=profile)
             status, code = "ready", None
         except Refused as error:
             if error.code not in _ATTENTION:
                 raise
             status, code, state = "attention", error.code, "unclaimed"
-            _, claim = pixel_state(inspection, pixels="unclaimed", redacted=False, profile=profile)
+            _, claim = pixel_state(inspection, pixels="unclaimed", redactions=(), profile=profile)
         steps = plan(instance, rules, claim)
     return {
         "status": status,

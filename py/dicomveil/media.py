@@ -9,19 +9,20 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:  # heavy, and seldom asked for
-    from pydicom.dataset import Dataset
-    from pydicom.fileset import FileSet
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.fileset import FileInstance, FileSet
 
 from dicomveil.errors import WrongUse
 
 __all__ = ["check_media_folder", "write_media"]
 
-#: Keys of directory records (PS3.3 F.5) that an output may lack; the output itself stays as it is.
+#: Keys of directory records (PS3.3 F.5) that an output may lack, beside Patient ID, for which the pseudonym
+#: stands in; the output itself stays as it is.
 _KEYS: dict[str, str | int] = {
     "Modality": "OT",
     "StudyDate": "19000101",
@@ -72,49 +73,60 @@ def write_media(folder: Path, output: Path, names: Sequence[str]) -> list[str]:
     return left_out
 
 
+class _Header(Dataset):
+    """What directory records are made from. FileSet stages a copy of it: an empty file is enough."""
+
+    def save_as(self, filename: Any, *_: Any, **__: Any) -> None:  # type: ignore[override]  # noqa: ANN401
+        Path(filename).touch()
+
+
+class _Files(FileSet):
+    """A File-set that does not look through all instances for each new one: their UIDs differ."""
+
+    complete = False
+
+    def __iter__(self) -> Iterator[FileInstance]:
+        return super().__iter__() if self.complete else iter(())
+
+
 def _directory(media: Path, output: Path, names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """Write the DICOMDIR; return the names by File ID, and those that were left out."""
-    from pydicom.fileset import FileSet
-
-    files = FileSet()
-    try:
-        return _listed(files, media, output, names)
-    finally:
-        files._stage["t"].cleanup()  # noqa: SLF001 - where headers wait; else it goes when the collector likes
-
-
-def _listed(
-    files: FileSet, media: Path, output: Path, names: Sequence[str]
-) -> tuple[dict[str, str], list[str]]:
-    from pydicom import dcmread
-
+    files = _Files()
     by_uid: dict[str, str] = {}
     left_out = []
     for name in names:
-        header = dcmread(output / name, stop_before_pixels=True)
-        if header.SOPInstanceUID in by_uid:
+        header = _header(output, name)
+        uid = str(header.SOPInstanceUID)
+        if uid in by_uid:
             left_out.append(name)
             continue
-        _fill_keys(header)
         try:
             files.add(header)
-        except (ValueError, AttributeError, NotImplementedError):
+        except (ValueError, AttributeError):  # pydicom's, for a key that it cannot do without
             left_out.append(name)
         else:
-            by_uid[header.SOPInstanceUID] = name
-    if by_uid:
-        files.write(media)
-    return {str(instance.FileID): by_uid[str(instance.SOPInstanceUID)] for instance in files}, left_out
+            by_uid[uid] = name
+    files.complete = True
+    try:
+        if by_uid:
+            files.write(media)
+        return {str(instance.FileID): by_uid[str(instance.SOPInstanceUID)] for instance in files}, left_out
+    finally:
+        files._stage["t"].cleanup()  # noqa: SLF001 - where files are staged; else it goes at some later time
 
 
-def _fill_keys(header: Dataset) -> None:
-    for keyword, value in _KEYS.items():
+def _header(output: Path, name: str) -> _Header:
+    read = dcmread(output / name, stop_before_pixels=True)
+    header = _Header(read)
+    header.file_meta = read.file_meta
+    for keyword, value in {**_KEYS, "PatientID": name.partition("/")[0]}.items():
         if header.get(keyword) in {None, ""}:
             setattr(header, keyword, value)
+    return header
 
 
 def _replace(target: Path, source: Path) -> None:
-    """Put an output in the place of the header that stood for it."""
+    """Put an output in the place of the file that stood for it."""
     target.unlink()
     try:
         os.link(source, target)
