@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pydicom
 import pytest
 from pydicom.fileset import FileSet
+from pydicom.uid import MediaStorageDirectoryStorage
 
 import builders
 from dicomveil import cli
@@ -133,3 +135,13 @@ def test_a_patient_without_id_is_listed_by_the_pseudonym(inputs: Path, tmp_path:
     listed_ids = {record.PatientID for record in records if record.DirectoryRecordType == "PATIENT"}
     assert listed_ids == {path.name for path in out.iterdir()}
     assert len(listed_ids) == 3
+
+
+def test_a_directory_under_another_name_is_refused(tmp_path: Path) -> None:
+    """SOP Class UID counts, too, where File Meta Information says something else."""
+    ds = pydicom.dcmread(io.BytesIO(builders.encode(builders.sr())))
+    ds.SOPClassUID = MediaStorageDirectoryStorage
+    pydicom.dcmwrite(tmp_path / "1.dcm", ds, enforce_file_format=False)
+    report = tmp_path / "report.json"
+    assert run("clean", tmp_path / "1.dcm", "--output", tmp_path / "out", "--report", report) == 1
+    assert [entry["code"] for entry in json.loads(report.read_text())["files"]] == ["dicomdir"]

@@ -42,6 +42,7 @@ _BY_OVERRIDE = frozenset({"override", "age-of-90-or-more"})
 _CODE_MEANING, _CODE_SCHEME = 0x00080104, 0x00080102
 _BURNED_IN_ANNOTATION = 0x00280301
 _TIMEZONE_OFFSET = 0x00080201
+_MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 #: Statistics of the pixels and what else tells of them as they were, PS3.3 C.7.6.3, C.7.6.16.
 _STALE_TAGS = frozenset(
     {
@@ -94,11 +95,13 @@ def plan(
     """Plan the cleaning of one instance; ``remove`` holds tags that are not to be kept at any depth.
 
     Raises:
-        Refused: ``no-sop-class``, ``private-sop-class``, ``encapsulated-document``.
+        Refused: ``no-sop-class``, ``dicomdir``, ``private-sop-class``, ``encapsulated-document``.
     """
     sop_class = instance.sop_class
     if not sop_class:
         raise Refused("no-sop-class", 0x00080016)
+    if sop_class == _MEDIA_STORAGE_DIRECTORY:
+        raise Refused("dicomdir", 0x00080016)  # File Meta Information said something else
     if not known_sop_class(sop_class):
         raise Refused("private-sop-class", 0x00080016)
     planner = _Planner(rules, sop_class, claim, remove, declared_encodings(instance.head))
