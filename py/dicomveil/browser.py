@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import pydicom
@@ -21,6 +22,7 @@ from dicomveil.pipeline import Session, clean_source, pixel_state
 from dicomveil.pixels import proposing
 from dicomveil.pixels.codecs import is_ready
 from dicomveil.pixels.decode import FrameReader
+from dicomveil.pixels.jpeg_huffman import Lookup, use_walker
 from dicomveil.planning import plan
 from dicomveil.profile import OPTIONS, Profile
 from dicomveil.pseudonyms import Key, Pseudonyms
@@ -31,6 +33,7 @@ from dicomveil.tables import TABLE_EDITION
 from dicomveil.viewing import frame_view, header_view
 from dicomveil.viewing import summary as summary_view
 
+_MAX_TABLES = 32
 _REPORTED = ("sop_class", "transfer_syntax", "actions", "warnings", "pixels")
 
 
@@ -38,6 +41,35 @@ class _JsBytes(Protocol):
     """A Uint8Array as Pyodide hands it over."""
 
     def to_bytes(self) -> bytes: ...
+
+
+class _JsJpegWalker(Protocol):
+    """The object of ``jpeg-walker.js``."""
+
+    def table(self, key: str, numbers: object) -> None: ...
+
+    def walk(self, data: object, keys: str, count: int) -> _JsBytes: ...
+
+
+class _JpegWalker:
+    """Finds the blocks of a JPEG by JavaScript, which gets each table once."""
+
+    def __init__(self, js: _JsJpegWalker) -> None:
+        self._js = js
+        self._known: set[str] = set()
+
+    def __call__(self, data: bytes, tables: list[tuple[Lookup, Lookup]], count: int) -> Sequence[int]:
+        from pyodide.ffi import to_js
+
+        if len(self._known) > _MAX_TABLES:
+            self._js.table("", to_js(b""))
+            self._known.clear()
+        for table in {table.key: table for pair in tables for table in pair}.values():
+            if table.key not in self._known:
+                self._js.table(table.key, to_js(array("i", table.single + table.many).tobytes()))
+                self._known.add(table.key)
+        keys = ",".join(f"{dc.key} {ac.key}" for dc, ac in tables)
+        return array("i", self._js.walk(to_js(data + b"\xff" * 8), keys, count).to_bytes())
 
 
 class _State:
@@ -89,9 +121,14 @@ def boot() -> str:
     )
 
 
-def connect(read: Callable[[int, int, int], _JsBytes]) -> None:
-    """Take the function ``read(handle, offset, length) -> Uint8Array`` by which files are read."""
+def connect(read: Callable[[int, int, int], _JsBytes], jpeg: _JsJpegWalker | None = None) -> None:
+    """Take the function ``read(handle, offset, length) -> Uint8Array`` by which files are read.
+
+    ``jpeg`` is the fast way to find the blocks of a JPEG (``web/worker/jpeg-walker.js``).
+    """
     _State.read = read
+    if jpeg is not None:
+        use_walker(_JpegWalker(jpeg))
 
 
 def configure(profile_json: str, key: bytes) -> str:

@@ -2,6 +2,7 @@
 
 import { startPython } from "./boot.js";
 import { read, withFile } from "./files.js";
+import { jpegWalker } from "./jpeg-walker.js";
 import { seal } from "./seal.js";
 
 /** @typedef {import("../contract.js").CallMessage} CallMessage */
@@ -88,7 +89,7 @@ self.onmessage = async ({ data }) => {
   }
   try {
     seal();
-    core.connect(read);
+    core.connect(read, jpegWalker);
     tell({ kind: "ready", versions: JSON.parse(core.boot()) });
   } catch {
     tell({ kind: "broken", stage: "core" });
