@@ -45,7 +45,9 @@ CONTENT_VALUES = {
 MARKERS = {0x00120062, 0x00120063, 0x00120064, 0x00280303}
 CODE_MACRO = {0x00080100, 0x00080102, 0x00080103, 0x00080104, 0x00080119}
 PIXELS = {0x7FE00008, 0x7FE00009, 0x7FE00010}
+LOCAL_CODE = {*CODE_MACRO, 0x00080120}
 DISTINCT_IDENTIFIERS = {0x00120040, 0x00120042, 0x00181000, 0x0018700A, 0x00400512, 0x00400551}
+DISTINCT_IDENTIFIERS |= {0x00080100, 0x00080119}
 
 #: What a compound code becomes by the Type of the attribute (PS3.15 Table E.1-1a), and by any other.
 RESOLUTION: dict[str, tuple[dict[str, str], str]] = {
@@ -141,9 +143,7 @@ class Reference:
         """Return what is left of a data set or an item."""
         out = self.safe_private(tree, path)
         concept = self.concept_action(tree) if path else None
-        local_code = (
-            bool(path) and 0x00080104 in tree and not self.is_public_scheme(self.text(0x00080102, tree))
-        )
+        local_code = bool(path) and not self.is_public_scheme(self.text(0x00080102, tree))
         for tag, (encoded_vr, value) in tree.items():
             if tag >> 16 & 1:
                 continue
@@ -153,8 +153,8 @@ class Reference:
                 continue
             vr = self.proper_vr(tag, encoded_vr)
             action = self.action(tag, (*path, tag))
-            if local_code and tag == 0x00080104:
-                action = "D"
+            if local_code and tag in LOCAL_CODE:
+                action = "X" if tag == 0x00080103 else "D"
             elif concept is not None and concept[1] == tag:
                 action = concept[0]
             if action == "X":
@@ -323,7 +323,9 @@ class Reference:
             return "K" if type_ else "X"
         iod_known = tables.iod_name(self.sop_class) is not None
         if code == "safe":
-            return "X" if iod_known and type_ is None and path[-1] not in CODE_MACRO else "K"
+            return (
+                "X" if iod_known and type_ is None and (path[-1] not in CODE_MACRO or len(path) == 1) else "K"
+            )
         if code not in RESOLUTION:
             return code
         if not iod_known:
@@ -377,6 +379,8 @@ class Reference:
             return even(self.pseudonyms.identifier(tables.element_keyword(tag), text).encode())
         if vr == "UI":
             return self.uids(value) if text else b"2.25.0"
+        if tag == 0x00080102:
+            return b"99DICOMVEIL "
         return even(DUMMIES[vr], b"\0" if vr in {"OB", "UN"} else b" ")
 
     def uids(self, value: bytes) -> bytes:

@@ -51,7 +51,7 @@ def shift_dt(value: bytes, days: int) -> bytes | None:
         if not part:
             out.append(b"")
             continue
-        if not re.fullmatch(rb"\d{4}(\d\d){0,2}(\d{2,6}(\.\d{1,6})?)?([+-]\d{4})?", part):
+        if not re.fullmatch(rf"\d{{4}}(\d\d(\d\d({CLOCK})?)?)?({OFFSET})?", part.decode("latin-1"), re.ASCII):
             return None
         digits = len(re.match(rb"\d+", part)[0])  # type: ignore[index]
         known = min(digits, 8)
@@ -62,13 +62,16 @@ def shift_dt(value: bytes, days: int) -> bytes | None:
     return even(b"\\".join(out))
 
 
+DAY = r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"
+CLOCK = r"([01]\d|2[0-3])([0-5]\d(([0-5]\d|60)(\.\d{1,6})?)?)?"
+OFFSET = r"[+-](0\d|1[0-4])[0-5]\d"
 FORMS: Mapping[str, str] = {
     "CS": r"[A-Z0-9_ /.+-]{0,16}",
     "IS": r" *[+-]?\d{0,14} *",
     "DS": r"(?!.{25}) *[+-]?\d*\.?\d*([eE][+-]?\d+)? *",
     "UI": r"(?![0-9.]{65})(\d+(\.\d+)*)?",
     "TM": r"(\d{2,6}|\d{1,2}(:\d{1,2}){1,2})(\.\d{1,6})? *",
-    "DT": r"[\d.+-]{0,26} *",
+    "DT": rf"((\d{{4}}(0[1-9]|1[0-2])?|{DAY}({CLOCK})?)({OFFSET})?)? *",
 }
 
 
@@ -80,7 +83,7 @@ def has_form(vr: str, value: bytes) -> bool:
     if vr == "AS":
         return re.fullmatch(r"(\d{3}[DWMY] ?)?", text, re.ASCII) is not None
     if vr == "DA":
-        return re.fullmatch(r"(\d{8}(\\\d{8})*)? *\0?", text, re.ASCII) is not None
+        return re.fullmatch(rf"({DAY}(\\{DAY})*)? *\0?", text, re.ASCII) is not None
     if vr not in FORMS:
         return True
     text = text.removesuffix("\0")

@@ -49,6 +49,8 @@ PROFILES = {
 PIXEL_DATA = 0x7FE00010
 #: Reasons for which an input has no output to compare.
 REFUSED_INPUTS = {
+    "pixels-not-in-iod",
+    "pixels-undecodable",
     "not-dicom",
     "dicomdir",
     "truncated",

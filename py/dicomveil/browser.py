@@ -17,7 +17,7 @@ import pydicom
 
 from dicomveil import __version__, inspecting, reporting
 from dicomveil.cleaning import Subject, cleaner_for
-from dicomveil.errors import DicomveilError, Refused
+from dicomveil.errors import CODES, DicomveilError, Refused
 from dicomveil.pipeline import Session, clean_source, pixel_state
 from dicomveil.pixels import proposing
 from dicomveil.pixels.codecs import is_ready
@@ -108,7 +108,7 @@ def _answer(work: Callable[[], Any]) -> str:
 
 
 def boot() -> str:
-    """Return the versions of everything that takes part, and the options that are available."""
+    """Return the versions of all that takes part, the options that are available, and what the codes mean."""
     return json.dumps(
         {
             "version": __version__,
@@ -117,6 +117,7 @@ def boot() -> str:
             "python": platform.python_version(),
             "options": list(OPTIONS),
             "default_profile": json.loads(Profile.default().to_json()),
+            "codes": {code: " ".join(texts) for code, texts in CODES.items()},
         }
     )
 
@@ -165,7 +166,7 @@ def inspect(handle: int, size: int) -> str:
         session = _session()
         status, code = "ready", None
         try:
-            _, claim = pixel_state(inspection, pixels="review", redacted=False, profile=session.profile)
+            _, claim = pixel_state(inspection, pixels="review", redactions=(), profile=session.profile)
             plan(instance, session.rules, claim)
         except Refused as error:
             if error.code not in {"pixels-need-review", "video-unchecked"}:
@@ -189,7 +190,7 @@ def header(handle: int, size: int, request_json: str) -> str:
         inspection = inspecting.inspect(instance)
         session = _session()
         _, claim = pixel_state(
-            inspection, pixels="unclaimed", redacted=bool(request.get("redactions")), profile=session.profile
+            inspection, pixels="unclaimed", redactions=_redactions(request), profile=session.profile
         )
         subject = Subject(inspection.patient, session.pseudonyms.shift_days(inspection.patient))
         cleaner = cleaner_for(instance, session.pseudonyms, subject)

@@ -42,7 +42,10 @@ _IMPLEMENTATION_VERSION = f"DICOMVEIL_{__version__}"[:16]
 _PATIENT_NAME, _PATIENT_ID = 0x00100010, 0x00100020
 _ACCESSION_NUMBER, _STUDY_ID = 0x00080050, 0x00200010
 #: Identifiers that the table replaces by D: a pseudonym keeps different ones different.
-_IDENTIFIERS = frozenset({0x00120040, 0x00120042, 0x00400512, 0x00400551, 0x00181000, 0x0018700A})
+_IDENTIFIERS = frozenset(
+    {0x00120040, 0x00120042, 0x00400512, 0x00400551, 0x00181000, 0x0018700A, 0x00080100, 0x00080119}
+)
+_CODING_SCHEME, _OWN_SCHEME = 0x00080102, b"99DICOMVEIL"
 _SHORT_MAX = 0xFFFF
 
 
@@ -142,7 +145,10 @@ class Cleaner:
             return writer.sequence(tag, [writer.data_set(item) for item in new_items])
         if decision.action == "K":
             same_encoding = data_set.explicit == writer.explicit and vr == element.vr
-            if same_encoding and not (element.end - element.value) & 1:
+            reserved = element.value - element.start == 12 and any(
+                data_set.buffer[element.start + 6 : element.start + 8]
+            )
+            if same_encoding and not reserved and not (element.end - element.value) & 1:
                 return data_set.buffer[element.start : element.end]
             value = pad(data_set.value(element), vr)
             return writer.header(tag, vr, len(value)) + value
@@ -195,7 +201,7 @@ class Cleaner:
             return _clean_uids(value, self.pseudonyms) if text else pad(b"2.25.0", "UI")
         if tag in _IDENTIFIERS and text:
             return self.pseudonyms.identifier(element_keyword(tag), text).encode()
-        return dummy(vr)
+        return _OWN_SCHEME if tag == _CODING_SCHEME else dummy(vr)
 
 
 def cleaner_for(instance: Instance, pseudonyms: Pseudonyms, subject: Subject) -> Cleaner:
@@ -300,9 +306,12 @@ def assembled(instance: Instance, header: tuple[bytes, bytes, bytes], pixels: li
     if instance.pixels is not None:
         data = instance.pixels
         writer = _Writer(explicit=instance.encoding.explicit, little=instance.transfer_syntax != BIG_ENDIAN)
+        # Pixels that were implicit in a data set declared explicit: PS3.5 A.2 asks for OW above 8 bits.
+        wide = data.vr == "OB" and not instance.head.explicit and instance.head.number(0x00280100) > 8
+        vr = "OW" if wide and not data.encapsulated else data.vr
         odd = not data.encapsulated and sum(map(_length, pixels)) & 1
         length = UNDEFINED if data.encapsulated else sum(map(_length, pixels)) + odd
-        parts = [before + writer.header(data.tag, data.vr, length), *pixels]
+        parts = [before + writer.header(data.tag, vr, length), *pixels]
         if odd:
             parts.append(b"\0")  # PS3.5 7.1.1: even lengths, which not every writer keeps to
     parts.append(after)

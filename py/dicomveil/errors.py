@@ -65,6 +65,14 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "A redaction does not fit this image.",
             "Draw it again, inside the image and its frames.",
         ),
+        "pixels-not-in-iod": (
+            "There are pixels in an object that has none by its kind.",
+            "Leave it out, or export it from the archive again.",
+        ),
+        "attribute-invalid": (
+            "An attribute without which the image cannot be shown has an invalid value.",
+            "Export it from the archive again.",
+        ),
         "pixels-undecodable": ("The pixels cannot be decoded.", "Export it from the archive again."),
         "pixels-not-loaded": (
             "What decodes pixels is not loaded.",

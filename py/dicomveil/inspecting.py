@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 
+from dicomveil.errors import Refused
 from dicomveil.reading import Instance
 from dicomveil.risk import VIDEO_TRANSFER_SYNTAXES, pixel_risks
 
@@ -54,9 +55,18 @@ def patient_identity(instance: Instance) -> str:
 
 
 def inspect(instance: Instance) -> Inspection:
-    """Inspect one instance."""
+    """Inspect one instance.
+
+    Raises:
+        Refused: ``undecodable`` where a UID that names the instance has several values.
+    """
     head = instance.head
-    modality = head.text(0x00080060)
+
+    def text(tag: int) -> str:
+        """Return a value of the data set; where a tag stands behind Pixel Data, that one counts."""
+        return instance.tail.text(tag) or head.text(tag)
+
+    modality = text(0x00080060)
     patient = patient_identity(instance)
     study_uid = head.text(_STUDY) or f"study of {patient}"
     series_uid = head.text(_SERIES) or f"series of {study_uid} {modality} {head.text(0x00200011)}"
@@ -67,12 +77,14 @@ def inspect(instance: Instance) -> Inspection:
             sop_class=instance.sop_class,
             transfer_syntax=instance.transfer_syntax,
             modality=modality,
-            image_type=tuple(head.text(0x00080008).split("\\")),
-            photometric=head.text(0x00280004),
-            burned_in_annotation=head.text(0x00280301),
-            conversion_type=head.text(0x00080064),
-            specimen_label_in_image=head.text(0x00480010),
+            image_type=tuple(text(0x00080008).split("\\")),
+            photometric=text(0x00280004),
+            burned_in_annotation=text(0x00280301),
+            conversion_type=text(0x00080064),
+            specimen_label_in_image=text(0x00480010),
         )
+    if any("\\" in uid for uid in (study_uid, series_uid, instance_uid)):
+        raise Refused("undecodable")  # two UIDs where one is: whose file would it be?
     return Inspection(
         sop_class=instance.sop_class,
         transfer_syntax=instance.transfer_syntax,

@@ -81,9 +81,11 @@ class _HeadSource:
 
 
 def pixel_state(
-    inspection: Inspection, *, pixels: str, redacted: bool, profile: Profile
+    inspection: Inspection, *, pixels: str, redactions: Sequence[Redaction], profile: Profile
 ) -> tuple[str, PixelClaim]:
     """Return the state of the pixels for the report, and what may be claimed of them.
+
+    Areas stand for a person's look only if every frame has one: whoever drew in a frame has seen it.
 
     Raises:
         Refused: ``pixels-need-review``, or ``video-unchecked``: nobody said that the pixels are free of text.
@@ -91,8 +93,9 @@ def pixel_state(
     if not inspection.has_pixels:
         return "none", PixelClaim()
     wanted = "clean_pixel_data" in profile.options
-    if redacted:
-        return "redacted", PixelClaim(redacted=True, clean=wanted)
+    seen = pixels == "confirmed" or _in_every_frame(redactions, inspection.frames)
+    if redactions and (seen or not inspection.risks or pixels == "unclaimed"):
+        return "redacted", PixelClaim(redacted=True, clean=wanted and seen)
     if pixels == "confirmed":
         return "confirmed", PixelClaim(clean=wanted)
     if pixels == "unclaimed":
@@ -100,6 +103,16 @@ def pixel_state(
     if inspection.risks:
         raise Refused("video-unchecked" if is_video(inspection) else "pixels-need-review")
     return "no risk", PixelClaim()
+
+
+def _in_every_frame(redactions: Sequence[Redaction], frames: int) -> bool:
+    """Tell whether each of so many frames has an area of its own or one for all."""
+    unseen = 0
+    for first, last in sorted(area.frames or (0, frames - 1) for area in redactions):
+        if first > unseen:
+            return False
+        unseen = max(unseen, last + 1)
+    return unseen >= frames
 
 
 def clean_source(
@@ -126,7 +139,7 @@ def clean_source(
     if seen is not None:
         seen(instance)
     inspection = inspect(instance)
-    state, claim = pixel_state(inspection, pixels=pixels, redacted=bool(redactions), profile=session.profile)
+    state, claim = pixel_state(inspection, pixels=pixels, redactions=redactions, profile=session.profile)
     written = redacted_pixels(instance, redactions)
     warnings = [*instance.warnings, *written.warnings]
     stale = _OFFSET_TABLES if written.changed else frozenset()
@@ -163,11 +176,11 @@ def clean_source(
         study_uid=uids[_STUDY],
         series_uid=uids[_SERIES],
     )
-    _verify(source, cleaned, session, subject)
+    _verify(source, cleaned, session, subject, claim)
     return cleaned
 
 
-def _verify(source: Source, cleaned: Cleaned, session: Session, subject: Subject) -> None:
+def _verify(source: Source, cleaned: Cleaned, session: Session, subject: Subject, claim: PixelClaim) -> None:
     """Raise the first problem that the independent reading of the finished parts finds."""
     profile = session.profile
     dates = "retain_longitudinal_modified_dates" in profile.options
@@ -179,7 +192,6 @@ def _verify(source: Source, cleaned: Cleaned, session: Session, subject: Subject
         accepted=session.rules.weaker,
     )
     # That nothing is claimed about the pixels is for the receiver to judge: review and inspection did here.
-    claimed = cleaned.pixels in {"redacted", "confirmed"} and "clean_pixel_data" in profile.options
-    problems = [problem for problem in verified.problems if claimed or problem.code != "pixels-unclaimed"]
+    problems = [problem for problem in verified.problems if claim.clean or problem.code != "pixels-unclaimed"]
     if problems:
         raise Refused(problems[0].code, problems[0].tag)

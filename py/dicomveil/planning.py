@@ -6,7 +6,8 @@ carries it out, the page shows it, tests compare it. Decisions that a newcomer w
 * Elements are handled under the VR that PS3.6 gives for their tag. An element that is encoded with another VR
   (``UN`` above all) is kept only if its value has the form of PS3.6's VR, and is written with that one.
 * Of duplicate tags the last one counts, as in every reader that keeps a dictionary; the others are removed.
-* A code whose coding scheme is not a public one keeps its value; its meaning is free text, and is replaced.
+* A code whose coding scheme is not a public one may say anything: a pseudonym takes its value's place, so
+  that equal codes stay equal, and dummies take those of its scheme and its meaning.
 """
 
 from __future__ import annotations
@@ -34,12 +35,18 @@ _UNSAFE_VRS = frozenset({"AE", "AS", "PN", "TM", "UR"})
 #: PS3.15 E.3.6 asks for care with great ages: HIPAA's safe harbour puts all from 90 in one class.
 _OLD = 90
 _DUPLICATE = Decision("X", "", "duplicate")
-_LOCAL_CODE = Decision("D", "", "local-code")
+#: Code Value, Long Code Value, URN Code Value, Code Meaning, Coding Scheme Designator and its Version.
+_LOCAL_CODE = {
+    **dict.fromkeys(
+        (0x00080100, 0x00080119, 0x00080120, 0x00080104, 0x00080102), Decision("D", "", "local-code")
+    ),
+    0x00080103: Decision("X", "", "local-code"),
+}
 _STALE = Decision("X", "", "stale-after-redaction")
 _CLAIM = Decision("X", "", "marker")
 _MISPLACED_PIXELS = Decision("X", "", "pixels-not-in-place")
 _BY_OVERRIDE = frozenset({"override", "age-of-90-or-more"})
-_CODE_MEANING, _CODE_SCHEME = 0x00080104, 0x00080102
+_CODE_SCHEME = 0x00080102
 _BURNED_IN_ANNOTATION = 0x00280301
 _TIMEZONE_OFFSET = 0x00080201
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
@@ -189,7 +196,7 @@ class _Planner:
     def item_overrides(self, item: DataSet) -> dict[int, Decision]:
         """Return the decisions that an item's own content makes: local codes, and content items' values."""
         if self._is_local_code(item):
-            return {_CODE_MEANING: _LOCAL_CODE}
+            return _LOCAL_CODE
         rule = content_rule(item, self.rules.profile.options)
         if rule is None or rule.tag is None or rule.action == "X":
             return {}
@@ -274,9 +281,9 @@ class _Planner:
     @staticmethod
     def _is_local_code(item: DataSet) -> bool:
         """Tell whether an item is a code of a scheme that a site may fill with its own meanings."""
-        if item.find(_CODE_MEANING) is None:
+        if item.text(_CODE_SCHEME) in STANDARD_SCHEMES:
             return False
-        return item.text(_CODE_SCHEME) not in STANDARD_SCHEMES
+        return any(item.find(tag) is not None for tag in _LOCAL_CODE)
 
 
 def _vr_to_write(tag: int, vr: str) -> str:

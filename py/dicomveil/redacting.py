@@ -17,6 +17,7 @@ from dicomveil.pixels.shapes import Redaction, redaction_of
 from dicomveil.pixels.syntaxes import coding_of
 from dicomveil.reading import Instance
 from dicomveil.source import BytesSource, Part, Range, Source
+from dicomveil.tables import attribute_type, iod_name
 
 __all__ = [
     "PixelLayout",
@@ -49,12 +50,13 @@ def embedded_overlay_bits(instance: Instance) -> int:
     """Return a mask of the bits of each pixel cell that hold overlays (PS3.3 C.9.2, Overlay Bit Position)."""
     mask = 0
     allocated = instance.head.number(0x00280100)
-    for element in instance.head.elements:
-        if element.tag & 0xFF01FFFF == 0x60000102:
-            group = element.tag & 0xFFFF0000
-            position = instance.head.number(element.tag)
-            if instance.head.find(group | 0x3000) is None and 0 <= position < allocated:
-                mask |= 1 << position
+    for data_set in (instance.head, instance.tail):
+        for element in data_set.elements:
+            if element.tag & 0xFF01FFFF == 0x60000102:
+                position = data_set.number(element.tag)
+                own_data = data_set.find(element.tag & 0xFFFF0000 | 0x3000)
+                if (own_data is None or own_data.value == own_data.end) and 0 <= position < allocated:
+                    mask |= 1 << position
     stored, high = instance.head.number(0x00280101), instance.head.number(0x00280102)
     return mask & ~(((1 << stored) - 1) << max(high + 1 - stored, 0))
 
@@ -110,6 +112,11 @@ def redacted_pixels(instance: Instance, redactions: Sequence[Redaction]) -> Rewr
         if redactions:
             raise Refused("redaction-unsupported")
         return Rewritten([])
+    known_iod = iod_name(instance.sop_class) is not None
+    if known_iod and attribute_type(instance.sop_class, (pixels.tag,)) is None:
+        raise Refused("pixels-not-in-iod", pixels.tag)
+    if not pixels.encapsulated and not pixel_layout(instance).total_bytes:
+        raise Refused("pixels-undecodable", pixels.tag)  # nothing tells what those bytes are
     mask = embedded_overlay_bits(instance)
     if pixels.encapsulated:
         result = rewritten(instance, redactions, mask)

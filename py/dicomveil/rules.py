@@ -74,6 +74,7 @@ STANDARD_SCHEMES = frozenset(
         "BI",
         "BARI",
         "MDC",
+        "SCPECG",
         "PHENX",
         "MAYOASRG",
         "CADSR",
@@ -154,7 +155,7 @@ class Rules:
         foreign = (
             rule.reason == "safe-text"
             and iod_name(sop_class) is not None
-            and path[-1] not in _CODE_TAGS
+            and (path[-1] not in _CODE_TAGS or len(path) == 1)
             and attribute_type(sop_class, path) is None
         )
         if foreign:

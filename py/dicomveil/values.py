@@ -21,23 +21,28 @@ _UI = rb"(?![0-9.]{65})(?:\d+(?:\.\d+)*)?"
 _IS = rb" *[+-]?\d{0,14} *"
 _DS = rb"(?![^\\]{25}) *[+-]?\d*\.?\d*(?:[eE][+-]?\d+)? *"
 _TM = rb"(?:\d{2,6}|\d{1,2}(?::\d{1,2}){1,2})(?:\.\d{1,6})? *"
+#: Days and times that there are: eight other digits may be an ID.
+_DA = rb"\d{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
+_CLOCK = rb"(?:[01]\d|2[0-3])(?:[0-5]\d(?:(?:[0-5]\d|60)(?:\.\d{1,6})?)?)?"
+_OFFSET = rb"[+-](?:0\d|1[0-4])[0-5]\d"
+_DT = rb"(?:\d{4}(?:0[1-9]|1[0-2])?|" + _DA + rb"(?:" + _CLOCK + rb")?)(?:" + _OFFSET + rb")?"
 _PATTERNS = {
     "CS": re.compile(_CS + rb"(?:\\" + _CS + rb")*\0?"),
     "IS": re.compile(_IS + rb"(?:\\" + _IS + rb")*\0?"),
     "DS": re.compile(_DS + rb"(?:\\" + _DS + rb")*\0?"),
     "UI": re.compile(_UI + rb"(?:\\" + _UI + rb")*[ \0]?"),
     "AS": re.compile(rb"(?:\d{3}[DWMY] ?)?"),
-    "DA": re.compile(rb"(?:\d{8}(?:\\\d{8})*)? *\0?"),
+    "DA": re.compile(rb"(?:" + _DA + rb"(?:\\" + _DA + rb")*)? *\0?"),
     "TM": re.compile(rb"(?:" + _TM + rb"(?:\\" + _TM + rb")*)?\0?"),
-    "DT": re.compile(rb"[\d.+-]{0,26} *(?:\\[\d.+-]{0,26} *)*\0?"),
+    "DT": re.compile(rb"(?:" + _DT + rb")? *(?:\\(?:" + _DT + rb")? *)*\0?"),
 }
 _UNITS = {
     "AT": 4, "FD": 8, "FL": 4, "OD": 8, "OF": 4, "OL": 4, "OV": 8, "OW": 2, "SL": 4, "SS": 2, "SV": 8,
     "UL": 4, "US": 2, "UV": 8,
 }  # fmt: skip
 _DATE = re.compile(rb"(\d{4})\.?(\d\d)\.?(\d\d)")
-_DATETIME = re.compile(rb"(\d{4})(\d\d)?(\d\d)?(\d{2,6}(?:\.\d{1,6})?)?([+-]\d{4})?")
-_TIMEZONE = re.compile(rb"[+-](?:0\d|1[0-4])[0-5]\d ?")
+_DATETIME = re.compile(rb"(\d{4})(\d\d)?(\d\d)?(" + _CLOCK + rb")?(" + _OFFSET + rb")?")
+_TIMEZONE = re.compile(_OFFSET + rb" ?")
 
 _DUMMIES = {
     "AE": DUMMY_TEXT,

@@ -63,7 +63,7 @@ _KINDS: dict[int, str] = {
     **dict.fromkeys((0x00102154, 0x00080094, 0x00401103, 0x0040A354, 0x00102155), "phone"),
     **dict.fromkeys((0x00101040, 0x00080092, 0x00401102, 0x0040A353), "address"),
     **dict.fromkeys((0x00080081,), "institution address"),
-    **dict.fromkeys((0x00080080, 0x00081040, 0x00120031, 0x00120060, 0x00321033), "institution"),
+    **dict.fromkeys((0x00080080, 0x00081040, 0x00120031, 0x00120060, 0x00321033, 0x00100021), "institution"),
     **dict.fromkeys((0x00081010, 0x00400010, 0x00400242, 0x00400001, 0x00400241, 0x00080055), "station"),
 }
 #: VRs and tags that hold identifiers.

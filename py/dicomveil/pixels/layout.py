@@ -43,15 +43,15 @@ class PixelLayout:
     @property
     def frame_bytes(self) -> int:
         """Bytes of one native frame; single-bit frames are not byte aligned, and have none of their own."""
-        if self.photometric == "YBR_FULL_422":
+        if self.photometric in {"YBR_FULL_422", "YBR_PARTIAL_422"}:
             return self.rows * self.columns * 2 * self.sample_bytes
+        if self.photometric == "YBR_PARTIAL_420":
+            return self.rows * self.columns * 3 // 2 * self.sample_bytes
         return self.rows * self.columns * self.samples * self.sample_bytes
 
     @property
     def total_bytes(self) -> int:
         """Bytes of all native frames, before padding to even length; 0 where the attributes do not tell."""
-        if self.photometric.startswith("YBR_PARTIAL_4"):
-            return 0
         if self.allocated % 8:  # single bits, and the packed cells of 12 bits of ACR-NEMA
             return (self.rows * self.columns * self.samples * self.frames * self.allocated + 7) // 8
         return self.frame_bytes * self.frames
