@@ -32,6 +32,7 @@ from e2e.journey import (
 from playwright.sync_api import FilePayload, Page, Route, expect
 
 import builders
+from dicomveil.errors import CODES
 
 
 def test_files_of_pydicom_are_opened_reviewed_cleaned_and_saved(ready: Page) -> None:
@@ -118,6 +119,7 @@ def test_a_folder_is_opened_with_everything_in_it(ready: Page, tmp_path: Path) -
     state(ready, "review")
     assert statuses(ready) == ["ready"] * 3 + ["refused"] * 3
     assert {found.code for found in rows(ready) if found.status == "refused"} == {"not-dicom", "dicomdir"}
+    expect(row(ready, "DICOMDIR")).to_contain_text(CODES["dicomdir"][0])
 
 
 def test_files_and_folders_are_dropped_together(ready: Page) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomveil import errors, profile
+from dicomveil import browser, errors, profile
 
 WEB = Path(__file__).parents[1] / "web"
 MESSAGES: dict[str, str] = json.loads((WEB / "locales/en.json").read_text(encoding="utf-8"))
@@ -41,9 +41,10 @@ def test_the_markup_has_no_text_of_its_own() -> None:
     assert texts == {"dicomveil"}
 
 
-def test_every_code_of_the_core_is_explained() -> None:
-    """What a refusal means and what to do stands in the page's own words for each code."""
-    assert [code for code in errors.CODES if f"code.{code}" not in MESSAGES] == []
+def test_the_core_explains_its_own_codes() -> None:
+    """What a code of the core means is said once: the page takes it from there, and names only its own."""
+    assert [code for code in errors.CODES if f"code.{code}" in MESSAGES] == []
+    assert json.loads(browser.boot())["codes"].keys() == errors.CODES.keys()
 
 
 def test_every_option_is_explained() -> None:
@@ -62,6 +63,7 @@ def test_every_code_that_the_page_makes_is_explained() -> None:
         codes |= set(re.findall(r'"((?:upload|worker|boot|assets|endpoint)-[a-z-]+)"', source))
     codes -= {"upload-dialog", "upload-form", "upload-cancel", "upload-error", "upload-send"}
     assert len(codes) > 10
+    codes -= errors.CODES.keys()  # which the core explains
     assert [code for code in sorted(codes) if f"code.{code}" not in MESSAGES] == []
 
 

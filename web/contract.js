@@ -29,7 +29,7 @@ export const PIXELS_NOT_LOADED = "pixels-not-loaded";
  * @typedef {{code: string, tag?: number|null}} Failure
  * @typedef {{dicomveil_profile: 1, name: string, options: string[], salt: string}} Profile
  * @typedef {{version: string, table_edition: string, pydicom: string, python: string, options: string[],
- *   default_profile: Profile}} Versions
+ *   default_profile: Profile, codes: Record<string, string>}} Versions
  * @typedef {{kind: "boot", wasm: WebAssembly.Module, stdlib: ArrayBuffer, core: ArrayBuffer}} BootMessage
  * @typedef {{kind: "call", id: number, op: Op, args: Record<string, unknown>}} CallMessage
  * @typedef {{kind: "alive", lock: string} | {kind: "ready", versions: Versions} | {kind: "broken", stage: string}

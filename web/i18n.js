@@ -12,6 +12,11 @@ export async function loadMessages(language = "en") {
   document.documentElement.lang = language;
 }
 
+/** What the core says of its own codes: where no message says it in the reader's language. @param {Record<string, string>} texts */
+export function addCodes(texts) {
+  for (const [code, text] of Object.entries(texts)) messages[`code.${code}`] ??= text;
+}
+
 /** @param {string} id */
 export const has = (id) => Object.hasOwn(messages, id);
 

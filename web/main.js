@@ -2,7 +2,7 @@
 
 import { byTestId } from "./dom.js";
 import { codeOf } from "./errors.js";
-import { loadMessages, t, translate } from "./i18n.js";
+import { addCodes, loadMessages, t, translate } from "./i18n.js";
 import { Session } from "./model/session.js";
 import { pool } from "./pool/pool.js";
 import "./review/file-list.js";
@@ -55,6 +55,7 @@ try {
   named.catch(() => {});
   const versions = await pool.ready();
   settings.offer(versions);
+  addCodes(versions.codes);
   const { version, table_edition } = versions;
   byTestId("version").textContent = t("version", { version, table_edition });
   const text = await named;
