@@ -75,6 +75,10 @@ FORMS: Mapping[str, str] = {
 }
 
 
+#: All but ESC, which ISO 2022 needs.
+CONTROLS = {*range(32), 127} - {27}
+
+
 def has_form(vr: str, value: bytes) -> bool:
     """Whether a value has the form of its VR (PS3.5 section 6.2), as far as hiding something in it goes."""
     if vr in UNIT:
@@ -84,6 +88,11 @@ def has_form(vr: str, value: bytes) -> bool:
         return re.fullmatch(r"(\d{3}[DWMY] ?)?", text, re.ASCII) is not None
     if vr == "DA":
         return re.fullmatch(rf"({DAY}(\\{DAY})*)? *\0?", text, re.ASCII) is not None
+    if vr in {"LO", "SH"}:
+        text = text.rstrip(" \0")
+        return len(text) <= 256 and not any(ord(letter) in CONTROLS for letter in text)
+    if vr in {"LT", "ST", "UC", "UT"}:
+        return not any(ord(letter) in CONTROLS - {9, 10, 12, 13} for letter in text.rstrip(" \0"))
     if vr not in FORMS:
         return True
     text = text.removesuffix("\0")

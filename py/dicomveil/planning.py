@@ -64,6 +64,11 @@ _STALE_TAGS = frozenset(
         0x7FE00002,
     }
 )
+#: Without these an image is shown wrongly, or in the wrong place: PS3.3 C.7.6.1 to C.7.6.3, C.11.1.
+_IMAGE_TAGS = frozenset(
+    {0x00280002, 0x00280004, 0x00280006, 0x00280008, 0x00280010, 0x00280011, 0x00280100, 0x00280101}
+    | {0x00280102, 0x00280103, 0x00200032, 0x00200037, 0x00280030, 0x00281052, 0x00281053, 0x00080060}
+)
 _MAX_SHORT_VALUE = 0xFFFE
 
 
@@ -275,6 +280,8 @@ class _Planner:
             return decision._replace(action="C", reason="age-of-90-or-more")
         fits = well_formed(vr, value) and (vr == element.vr or _is_plausible(vr, value))
         if not fits:
+            if path[0] in _IMAGE_TAGS and len(path) == 1:
+                raise Refused("attribute-invalid", path[0])
             return self.rules.fall_back(self.sop_class, path, "invalid-value")
         return decision
 

@@ -26,7 +26,12 @@ _DA = rb"\d{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
 _CLOCK = rb"(?:[01]\d|2[0-3])(?:[0-5]\d(?:(?:[0-5]\d|60)(?:\.\d{1,6})?)?)?"
 _OFFSET = rb"[+-](?:0\d|1[0-4])[0-5]\d"
 _DT = rb"(?:\d{4}(?:0[1-9]|1[0-2])?|" + _DA + rb"(?:" + _CLOCK + rb")?)(?:" + _OFFSET + rb")?"
+#: Text that shows whole on a screen: no control characters, nothing behind a NULL, no essay in a line.
+_LINE = rb"[^\x00-\x1a\x1c-\x1f\x7f]{0,256}[ \0]*"
+_LINES = rb"[^\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]*[ \0]*"
 _PATTERNS = {
+    **dict.fromkeys(("LO", "SH"), re.compile(_LINE)),
+    **dict.fromkeys(("LT", "ST", "UC", "UT"), re.compile(_LINES)),
     "CS": re.compile(_CS + rb"(?:\\" + _CS + rb")*\0?"),
     "IS": re.compile(_IS + rb"(?:\\" + _IS + rb")*\0?"),
     "DS": re.compile(_DS + rb"(?:\\" + _DS + rb")*\0?"),
