@@ -49,6 +49,7 @@ PROFILES = {
 PIXEL_DATA = 0x7FE00010
 #: Reasons for which an input has no output to compare.
 REFUSED_INPUTS = {
+    "attribute-invalid",
     "pixels-not-in-iod",
     "pixels-undecodable",
     "not-dicom",
