@@ -459,6 +459,18 @@ def test_crosswalk(inputs: Path, tmp_path: Path, key_file: Path, capsys: pytest.
     assert {builders.PATIENT.uid(3, number) for number in (1, 2, 3)} <= set(tables["uid_mapping.csv"])
 
 
+def test_several_options_after_one_word(inputs: Path, tmp_path: Path) -> None:
+    """``--option A B`` names two options, wherever the inputs stand."""
+    named = ("--option", "retain_uids", "retain_device_identity")
+    for number, arguments in enumerate(([inputs, *named], [*named, inputs])):
+        report = tmp_path / f"{number}.json"
+        out = ("--output", tmp_path / str(number), "--anonymize", "--report", report)
+        assert run("clean", *arguments, *out) == 0
+        assert {"retain_uids", "retain_device_identity"} <= set(
+            json.loads(report.read_text())["profile"]["options"]
+        )
+
+
 def test_profile_and_options(inputs: Path, tmp_path: Path) -> None:
     """A profile file gives the options, --option adds to them, and the report names both."""
     profile = {"dicomveil_profile": 1, "name": "teaching", "options": ["retain_uids"]}
@@ -596,6 +608,7 @@ def test_inspect_says_what_cleaning_would_do(
     ]
     assert files[3]["code"] == "pixels-need-review"
     assert files[3]["risks"]
+    assert files[3]["proposals"] == []
     assert files[0]["risks"] == []
     assert files[0]["actions"]["X"] > 0
     (tmp_path / "bad.dcm").write_bytes(b"bad")

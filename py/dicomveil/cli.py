@@ -23,6 +23,7 @@ from dicomveil.crosswalk import Seal, seal_for, write_crosswalk
 from dicomveil.errors import CODES, DicomveilError, Refused, WrongUse, format_tag
 from dicomveil.patients import Finding, Person, findings
 from dicomveil.pipeline import PIXEL_MODES, pixel_state
+from dicomveil.pixels import proposing
 from dicomveil.planning import plan
 from dicomveil.profile import OPTIONS, Profile
 from dicomveil.profile_command import add_profile_command
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments[:1] == ["receive"]:
         return _receive(arguments[1:])
     try:
-        options = _parser().parse_args(arguments)
+        options = _parser().parse_args(_one_option_each(arguments))
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else WRONG_USE
     # Warnings and logs of libraries hold values.
@@ -161,6 +162,18 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--option", action="append", default=[], choices=OPTIONS, metavar="NAME", help=_OPTION
     )
+
+
+def _one_option_each(arguments: Sequence[str]) -> list[str]:
+    """Write ``--option A B`` as ``--option A --option B``; what is not an option's name is an input."""
+    spread: list[str] = []
+    naming = False
+    for argument in arguments:
+        if naming and argument in OPTIONS and spread[-1] != "--option":
+            spread.append("--option")
+        naming = argument == "--option" or (naming and argument in OPTIONS)
+        spread.append(argument)
+    return spread
 
 
 _OPTION = "an option of PS3.15 beside the profile's: " + ", ".join(OPTIONS)
@@ -343,6 +356,7 @@ def _inspected(path: str, profile: Profile, rules: Rules) -> dict[str, Any]:
             status, code, state = "attention", error.code, "unclaimed"
             _, claim = pixel_state(inspection, pixels="unclaimed", redactions=(), profile=profile)
         steps = plan(instance, rules, claim)
+        proposals = proposing.listed(instance, text=bool(inspection.risks))
     return {
         "status": status,
         "code": code,
@@ -351,6 +365,7 @@ def _inspected(path: str, profile: Profile, rules: Rules) -> dict[str, Any]:
         "frames": inspection.frames,
         "risks": list(inspection.risks),
         "pixels": state,
+        "proposals": proposals,
         "actions": steps.counts,
     }
 

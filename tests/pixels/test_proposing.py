@@ -17,7 +17,7 @@ from builders import corpus_bytes, corpus_files, encode, us
 from dicomveil.errors import Refused
 from dicomveil.pixels.decode import FrameReader
 from dicomveil.pixels.layout import pixel_layout
-from dicomveil.pixels.proposing import device_rules, proposals_of_header, propose, ultrasound_regions
+from dicomveil.pixels.proposing import device_rules, listed, proposals_of_header, propose, ultrasound_regions
 from dicomveil.pixels.shapes import Redaction, spans
 from dicomveil.pixels.text import as_grey, maximum, text_boxes
 from pixels.drawn import DIM, ON_TISSUE, covered, draw, is_covered
@@ -141,6 +141,14 @@ def test_without_the_codecs_the_header_still_proposes(monkeypatch: pytest.Monkey
     with pytest.raises(Refused) as refused:
         propose(instance)
     assert refused.value.code == "pixels-not-loaded"
+
+
+def test_what_cannot_be_decoded_still_has_a_header() -> None:
+    """A list of proposals never fails: without pixels it is that of the header."""
+    ds = cine([region(10, 20, 40, 50)])
+    ds.NumberOfFrames = "9"
+    found = listed(opened(encode(ds)), text=True)
+    assert [proposal["source"] for proposal in found] == ["regions"]
 
 
 def backgrounds() -> list[NDArray[np.uint8]]:

@@ -18,7 +18,7 @@ from dicomveil.pixels.layout import PixelLayout
 from dicomveil.pixels.shapes import Redaction, spans
 from dicomveil.reading import Instance
 
-__all__ = ["Proposal", "device_rules", "proposals_of_header", "propose", "ultrasound_regions"]
+__all__ = ["Proposal", "device_rules", "listed", "proposals_of_header", "propose", "ultrasound_regions"]
 
 _REGIONS = 0x00186011
 _CORNERS = (0x00186018, 0x0018601A, 0x0018601C, 0x0018601E)
@@ -161,3 +161,12 @@ def propose(instance: Instance, *, text: bool = True, frames: FrameReader | None
     grey = maximum(reader, _sampled(reader.layout.frames))
     found += [Proposal("text", "looks-like-text", (Redaction(*box),)) for box in text_boxes(grey)]
     return found
+
+
+def listed(instance: Instance, *, text: bool) -> list[dict[str, Any]]:
+    """Return proposals as JSON; where text cannot be looked for, those of the header alone."""
+    try:
+        found = propose(instance, text=text)
+    except Refused:
+        found = proposals_of_header(instance)
+    return [proposal.to_json() for proposal in found]
