@@ -12,6 +12,7 @@ from canaries import Canaries, Place
 from dicomveil import pipeline, tables
 from dicomveil.profile import OPTIONS, Profile
 from dicomveil.pseudonyms import Key, Pseudonyms
+from dicomveil.reading import read_instance
 from dicomveil.source import BytesSource, iter_parts
 
 FULL, MODIFIED = "retain_longitudinal_full_dates", "retain_longitudinal_modified_dates"
@@ -47,7 +48,7 @@ def cleaned(
     profile = Profile("canary", options, safe_private=canaries.SAFE_LIST if safe_list else {})
     patient = next(value for value, place in seeded.places.items() if place == ((0x00100020,), "LO"))
     whole = seeded.localized(patient, "LO")
-    text = pipeline.read_instance(BytesSource(data)).head.text(0x00100020)
+    text = read_instance(BytesSource(data)).head.text(0x00100020)
     assert whole.decode("latin-1").strip() == text
     pseudonyms = next(
         made

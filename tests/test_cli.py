@@ -421,11 +421,11 @@ def test_redactions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         redactions = {"redactions": [{"select": {keyword: uid}, "frames": [0, 0], "shapes": [area]}]}
         (tmp_path / "redact.json").write_text(json.dumps(redactions))
         out = tmp_path / keyword
-        arguments = ("clean", tmp_path / "in.dcm", "--output", out, "--redact", tmp_path / "redact.json")
+        partly = ("clean", tmp_path / "in.dcm", "--output", out, "--redact", tmp_path / "redact.json")
         # one frame of several was drawn in: for the others nobody has spoken yet
-        assert run(*arguments) == 1
+        assert run(*partly) == 1
         assert "pixels-need-review" in capsys.readouterr().err
-        assert run(*arguments, "--pixels", "confirmed") == 0
+        assert run(*partly, "--pixels", "confirmed") == 0
         ((_, content),) = outputs(out).items()
         found = pydicom.dcmread(io.BytesIO(content))
         assert not any(found.PixelData[: 2 * found.SamplesPerPixel * found.BitsAllocated // 8])
