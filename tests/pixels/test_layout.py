@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import ParametricMapStorage
 
 import builders
 from dicomveil.pixels.layout import pixel_layout
@@ -48,6 +49,7 @@ def test_padding_behind_floating_pixels_goes_too() -> None:
     """Float and Double Float Pixel Data end with their last frame as well."""
     for keyword, bits in (("FloatPixelData", 32), ("DoubleFloatPixelData", 64)):
         ds = image("MONOCHROME2", 1, bits, 0)
+        ds.SOPClassUID = ParametricMapStorage
         del ds.PixelData
         setattr(ds, keyword, bytes(24 * bits // 8) + b"Zwicklhuber^Quir")
         instance = read_instance(BytesSource(builders.encode(ds)))

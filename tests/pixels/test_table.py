@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pydicom.uid import ParametricMapStorage
 
 from dicomveil.errors import Refused
 from dicomveil.pixels.decode import FrameReader
@@ -156,6 +157,7 @@ def test_floating_pixels_are_shown_and_never_redacted() -> None:
 
     ds = sc()
     values = np.linspace(-3.5, 900.25, 24, dtype="<f4")
+    ds.SOPClassUID = ParametricMapStorage
     del ds.PixelData, ds.BitsStored, ds.HighBit, ds.PixelRepresentation
     ds.BitsAllocated = 32
     ds.add_new(0x7FE00008, "OF", values.tobytes())
