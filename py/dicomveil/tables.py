@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom._uid_dict import UID_dictionary
-from pydicom.datadict import mask_match
 
 __all__ = [
     "METHOD_CODES",
@@ -124,6 +123,15 @@ def _newer_elements() -> dict[int, tuple[str, str, tuple[str, ...]]]:
     return {int(tag, 16): (name, keyword, tuple(vrs)) for tag, (name, keyword, vrs) in elements.items()}
 
 
+@cache
+def _repeaters() -> tuple[tuple[int, int, tuple[str, ...]], ...]:
+    """Return the repeating groups: base and mask of "60xx0010" are 0x60000010 and 0xFF00FFFF."""
+    return tuple(
+        (int(text.replace("x", "0"), 16), int("".join("0" if c == "x" else "F" for c in text), 16), row)
+        for text, row in RepeatersDictionary.items()
+    )
+
+
 @lru_cache(maxsize=1 << 14)
 def _element(tag: int) -> tuple[str, str, tuple[str, ...]] | None:
     """Return name, keyword and VRs of a data element of PS3.6, None for an unknown or a private one."""
@@ -134,8 +142,7 @@ def _element(tag: int) -> tuple[str, str, tuple[str, ...]] | None:
             return newer
         if not tag & 0xFFFF:
             return ("Group Length", "GroupLength", ("UL",))  # PS3.5 section 7.2
-        mask = mask_match(tag)
-        entry = RepeatersDictionary[mask] if mask else None
+        entry = next((row for base, mask, row in _repeaters() if tag & mask == base), None)
     if entry is None:
         return None
     vrs, _vm, name, _retired, keyword = entry
