@@ -12,8 +12,6 @@ from collections.abc import Set as AbstractSet
 from functools import cache
 from typing import Any, NamedTuple
 
-from pydicom.datadict import keyword_dict
-
 from dicomveil.errors import WrongUse
 from dicomveil.tables import element_keyword, element_vrs, rows
 
@@ -49,6 +47,8 @@ class Override(NamedTuple):
 @cache
 def _keywords() -> dict[str, int]:
     """Map keywords to tags; the table's too, which has elements newer than pydicom."""
+    from pydicom.datadict import keyword_dict  # late: loading it takes a fifth of the core's start
+
     return {row.keyword: tag for tag, row in rows().items() if row.keyword} | keyword_dict
 
 
