@@ -1,0 +1,167 @@
+"""Values: which forms are kept, how dates of every kind move, and what goes because it is none of these."""
+
+from __future__ import annotations
+
+import pytest
+
+import builders
+from builders import RawElements
+from dicomveil import pipeline
+from dicomveil.profile import Profile
+from dicomveil.pseudonyms import Key, Pseudonyms
+from dicomveil.source import BytesSource, iter_parts
+from dicomveil.values import shift_date, shift_datetime, well_formed
+from trees import Tree, read
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+PSEUDONYMS = Pseudonyms(Key(bytes(range(32))))
+PATIENT = b"PID-7731904 "
+
+
+def tree(elements: RawElements, *options: str) -> Tree:
+    """Return the cleaned data set of a CT with these elements."""
+    given: RawElements = [
+        (0x00080016, "UI", builders.even(CT, "\0")),
+        (0x00080018, "UI", b"1.2.826.0.1.3680043.10.9999.3\0"),
+        (0x00100020, "LO", PATIENT),
+        (0x0020000D, "UI", b"1.2.826.0.1.3680043.10.9999.1\0"),
+        (0x0020000E, "UI", b"1.2.826.0.1.3680043.10.9999.2\0"),
+    ]
+    data = builders.raw_file(sorted([*given, *elements], key=lambda entry: entry[0]), sop_class=CT)
+    profile = Profile("test", frozenset(options)) if options else Profile.default()
+    source = BytesSource(data)
+    cleaned = pipeline.clean_source(source, pipeline.Session(profile, PSEUDONYMS))
+    return read(b"".join(iter_parts(source, cleaned.parts))).tree
+
+
+@pytest.mark.parametrize(
+    ("value", "moved"),
+    [
+        (b"20210523", b"20210522"),
+        (b"20210301", b"20210228"),
+        (b"20200301", b"20200229"),
+        (b"20210101 ", b"20201231"),
+        (b"2021.05.23", b"20210522"),
+        (b"20210523\\20210101 ", b"20210522\\20201231 "),
+        (b"20210523\\\\20210101", b"20210522\\\\20201231"),
+        (b"", b""),
+        (b"20210230", None),
+        (b"99999999", None),
+        (b"06641234", None),
+        (b"2021", None),
+        (b"20210523-20210601", None),
+        (b"May 2021", None),
+        (b"00010101", None),
+    ],
+)
+def test_dates_move_by_whole_days(value: bytes, moved: bytes | None) -> None:
+    """DA values move over months, years and leap days, each of several; what is no date does not."""
+    assert shift_date(value, -1) == moved
+
+
+@pytest.mark.parametrize(
+    ("value", "moved"),
+    [
+        (b"20210301134501", b"20210228134501"),
+        (b"20210301134501.25", b"20210228134501.25 "),
+        (b"20210301134501.250000+0200", b"20210228134501.250000+0200"),
+        (b"20210301134501-0330", b"20210228134501-0330 "),
+        (b"202103011345", b"202102281345"),
+        (b"2021030113", b"2021022813"),
+        (b"20210301", b"20210228"),
+        (b"202103", b"202103"),
+        (b"2021", b"2021"),
+        (b"20210301134501\\20210302 ", b"20210228134501\\20210301 "),
+        (b"20210301254501", None),
+        (b"20210301136001", None),
+        (b"20210301134501+9999", None),
+        (b"202103011345011", None),
+        (b"20211301", None),
+        (b"0043 7564 99887", None),
+    ],
+)
+def test_datetimes_move_by_whole_days(value: bytes, moved: bytes | None) -> None:
+    """DT values of every precision keep time, fraction and offset; what no clock shows does not move."""
+    assert shift_datetime(value, -1) == moved
+
+
+@pytest.mark.parametrize(
+    ("vr", "value", "kept"),
+    [
+        ("DA", b"20210523", True),
+        ("DA", b"06641234", False),
+        ("DT", b"20210523134501.25+0100 ", True),
+        ("DT", b"+43.7564.99887-12 ", False),
+        ("TM", b"134501.25 ", True),
+        ("TM", b"13:45:01", True),
+        ("TM", b"19470319", False),
+        ("IS", b"-12 ", True),
+        ("IS", b"123-45-6789 ", False),
+        ("DS", b"1.5\\-2e-3", True),
+        ("DS", b"+43 7564 99887", False),
+        ("AS", b"074Y", True),
+        ("AS", b"born", False),
+        ("CS", b"HEAD", True),
+        ("CS", b"Zwicklhuber ", False),
+        ("UI", b"1.2.840.10008.1.2\0", True),
+        ("UI", b"../../1.2 ", False),
+    ],
+)
+def test_forms(vr: str, value: bytes, kept: bool) -> None:  # noqa: FBT001 - a parameter
+    """Only what has the form of its VR may stay: telephone numbers, IDs and words have no such form."""
+    assert well_formed(vr, value) == kept
+
+
+def test_dates_in_sequences_move_alike() -> None:
+    """Intervals stay, between the top level, nested items and content items, to the second."""
+    days = PSEUDONYMS.shift_days("id\0pid-7731904")
+    item: RawElements = [
+        (0x0018A003, "ST", b"x "),
+        (0x00080022, "DA", b"20210601"),
+        (0x0008002A, "DT", b"20210601134501.5+0200 "),
+    ]
+    out = tree([(0x00080020, "DA", b"20210523"), (0x00082218, "SQ", [item])])
+    inside = out[0x00082218][1]
+    assert isinstance(inside, list)
+    assert out[0x00080020] == ("DA", shift_date(b"20210523", days))
+    assert inside[0][0x00080022] == ("DA", shift_date(b"20210601", days))
+    assert inside[0][0x0008002A] == ("DT", shift_datetime(b"20210601134501.5+0200 ", days))
+
+
+def test_nonsense_dates_go() -> None:
+    """A date attribute that holds no date keeps nothing, with full dates and with modified ones."""
+    for option in ("retain_longitudinal_full_dates", "retain_longitudinal_modified_dates"):
+        out = tree([(0x00080020, "DA", b"06641234"), (0x00080030, "TM", b"06641234")], option)
+        assert out[0x00080020] == ("DA", b"")
+        assert out[0x00080030] == ("TM", b"")
+
+
+@pytest.mark.parametrize(
+    ("age", "left"),
+    [(b"089Y", b"089Y"), (b"090Y", b"090Y"), (b"091Y", b"090Y"), (b"104Y", b"090Y"), (b"018M", b"018M")],
+)
+def test_great_ages_become_one(age: bytes, left: bytes) -> None:
+    """Retain Patient Characteristics keeps ages, and from 90 years on only that (PS3.15 E.3.6)."""
+    assert tree([(0x00101010, "AS", age)], "retain_patient_characteristics")[0x00101010] == ("AS", left)
+
+
+def test_local_codes_leave_nothing() -> None:
+    """A code of a scheme that a site makes becomes a pseudonym; equal codes stay equal, public ones stay."""
+
+    def item(value: bytes, scheme: bytes) -> RawElements:
+        return [
+            (0x00080100, "SH", value),
+            (0x00080102, "SH", scheme),
+            (0x00080103, "SH", b"7 "),
+            (0x00080104, "LO", b"Meaning "),
+        ]
+
+    items = [item(b"KLINIK-1", b"99HAUS"), item(b"KLINIK-1", b"99HAUS"), item(b"69536005", b"SCT ")]
+    inside = tree([(0x00082218, "SQ", items)])[0x00082218][1]
+    assert isinstance(inside, list)
+    assert inside[0] == inside[1]
+    assert b"KLINIK" not in repr(inside).encode()
+    assert b"99HAUS" not in repr(inside).encode()
+    assert inside[0][0x00080102] == ("SH", b"99DICOMVEIL ")
+    assert inside[2][0x00080100] == ("SH", b"69536005")
+    assert inside[2][0x00080104] == ("LO", b"Meaning ")
