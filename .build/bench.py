@@ -26,7 +26,8 @@ import browsers
 import environment
 import serving
 import synthetic
-from places import DIST, BuildError
+from places import DIST, HERE, ROOT, BuildError
+from resolving import PYODIDE
 
 MB = 1 << 20
 PATIENCE = 300_000  # ms
@@ -280,6 +281,41 @@ def cpython(folder: Path) -> list[Row]:
     ]
 
 
+def pixels(node: Path) -> list[Row]:
+    """Measure decoding and redaction on CPython and, under Node, in the Pyodide of dist/."""
+    import workload
+
+    native = workload.measure()
+    command = [node, HERE / "workload.mjs", PYODIDE, DIST, HERE / "workload.py"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(f"the pixels cannot be measured in Pyodide: {done.stderr.strip()[-300:]}")
+    browser: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    budgets = dict.fromkeys([name for name in native if "a banner" in name and "60" in name], "1500 ms")
+    return [
+        Row(name, f"{browser[name]:.0f} ms, {browser[name] / spent:.1f} x CPython", budgets.get(name, ""))
+        for name, spent in native.items()
+    ]
+
+
+def found_text() -> list[Row]:
+    """Measure how much drawn text is found over the real ultrasound of the corpus, and how much else."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from pixels.drawn import recall
+    from pixels.test_proposing import backgrounds
+
+    frames = backgrounds()
+    if not frames:
+        return [Row("text over ultrasound", "no corpus here")]
+    found = recall(frames)
+    kinds = ", ".join(f"{kind} {hit}/{drawn}" for kind, (hit, drawn) in found.kinds.items())
+    return [
+        Row("strings over ultrasound that are covered", f"{found.share:.1%}", "98 %"),
+        Row(f"  {kinds}", ""),
+        Row("  area proposed, mean and median", f"{found.mean:.1%}, {found.median:.1%}", "15 %"),
+    ]
+
+
 def download() -> list[Row]:
     """Measure what a first visit loads, as brotli packs it."""
     late = ("python/numpy.zip", "python/imagecodecs.zip")
@@ -326,6 +362,8 @@ def main() -> int:
         show(slices(browser, url, folder, count))
         show(growth_with_size(browser, url, Path(name)))
         browser.close()
+    show(pixels(environment.set_up_node()[0]))
+    show(found_text())
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0
     print(f"\n{os.cpu_count()} processors, load {load:.1f}")
     return 0

@@ -38,7 +38,7 @@ _NO_STDLIB = (
     *("modulefinder.py", "multiprocessing/", "netrc.py", "optparse.py", "pdb.py", "pickletools.py"),
     *("plistlib.py", "poplib.py", "pprint.py", "profile.py", "pstats.py", "pty.py", "py_compile.py"),
     *("pyclbr.py", "pydoc.py", "pydoc_data/", "pyodide/console.py", "rlcompleter.py", "runpy.py", "sched.py"),
-    *("shelve.py", "smtplib.py", "socketserver.py", "sqlite3/", "statistics.py", "symtable.py"),
+    *("shelve.py", "smtplib.py", "socketserver.py", "sqlite3/", "ssl.py", "statistics.py", "symtable.py"),
     *("tabnanny.py", "tarfile.py", "test/", "this.py", "timeit.py", "tkinter/", "tomllib/", "trace.py"),
     *("tracemalloc.py", "tty.py", "turtle.py", "unittest/", "urllib/error.py", "urllib/request.py"),
     *("urllib/response.py", "urllib/robotparser.py", "venv/", "wave.py", "webbrowser.py", "wsgiref/"),
