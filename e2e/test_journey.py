@@ -213,6 +213,23 @@ def test_upload_stores_what_was_saved(ready: Page, server: Server) -> None:
     expect(ready.get_by_test_id("upload")).to_be_hidden()
 
 
+def test_one_uid_with_two_contents_loses_neither(ready: Page) -> None:
+    """Equal files leave once; other contents under the same SOP Instance UID leave under a number."""
+    first, other = builders.ct(), builders.ct()
+    other.InstanceNumber = 99
+    inputs = [(first, "a.dcm"), (first, "b.dcm"), (other, "c.dcm")]
+    open_files(ready, [payload(ds, name) for ds, name in inputs])
+    clean(ready)
+    files = save(ready)
+    report = json.loads(files.pop("report.json"))
+    names = sorted(files)
+    assert len(names) == 2
+    assert names[0].replace("-2.dcm", ".dcm") == names[1].replace("-2.dcm", ".dcm")
+    assert {entry["output"] for entry in report["files"]} == set(names)
+    numbered = [entry for entry in report["files"] if "duplicate-instance" in entry["warnings"]]
+    assert [entry["input"] for entry in numbered] == [3]
+
+
 def test_a_failed_upload_can_be_repeated(ready: Page, complaints: list[str]) -> None:
     """A file that the endpoint did not confirm stays clean with the reason, and is sent again on request."""
     open_files(ready, [payload(builders.ct())])

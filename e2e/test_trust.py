@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +59,7 @@ async (sink) => {
   await attempt("WebSocket", () => loaded(new WebSocket(socket)));
   await attempt("EventSource", () => loaded(new EventSource(sink)));
   await attempt("WebTransport", () => new WebTransport(sink.replace("http:", "https:")).ready);
+  await attempt("RTCPeerConnection", async () => new RTCPeerConnection({ iceServers: [] }));
   await attempt("sendBeacon", () => navigator.sendBeacon(sink, "x") && unknown());
   await attempt("import", () => import(sink + "module.js"));
   await attempt("importScripts", () => importScripts(sink + "script.js"));
@@ -103,6 +107,18 @@ def test_the_policies_are_served(page: Page, server: Server) -> None:
         assert directives["default-src"] == "'none'"
         assert directives["script-src"] == "'self' 'wasm-unsafe-eval'"
         assert directives["connect-src"] == ("'self'" if name == "page" else "'none'"), name
+
+
+def test_without_its_policy_the_page_opens_nothing(page: Page, dist: Path, complaints: list[str]) -> None:
+    """Served by a plain server, which sends no Content Security Policy, the page fails closed and says so."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(dist))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as plain:
+        threading.Thread(target=plain.serve_forever, daemon=True).start()
+        page.goto(f"http://127.0.0.1:{plain.server_address[1]}/")
+        state(page, "failed")
+        expect(page.get_by_text("does not send the policy").first).to_be_visible()
+        plain.shutdown()
+    complaints.clear()
 
 
 def test_neither_page_nor_workers_reach_anybody_else(ready: Page, sink: Sink, complaints: list[str]) -> None:

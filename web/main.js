@@ -5,6 +5,7 @@ import { codeOf } from "./errors.js";
 import { addCodes, loadMessages, t, translate } from "./i18n.js";
 import { Session } from "./model/session.js";
 import { pool } from "./pool/pool.js";
+import { assertProtected } from "./shell/protection.js";
 import "./review/file-list.js";
 import "./review/header-view.js";
 import { SettingsDialog } from "./settings/settings-dialog.js";
@@ -51,6 +52,7 @@ async function namedProfile() {
 }
 
 try {
+  assertProtected();
   const named = namedProfile();
   named.catch(() => {});
   const versions = await pool.ready();

@@ -4,7 +4,7 @@ import { byTestId } from "../dom.js";
 import { codeOf } from "../errors.js";
 import { explain } from "../i18n.js";
 import { download, saveFolder, saveZip } from "../output/save.js";
-import { leaving, report, upload, zipEntries } from "../output/share.js";
+import { report, upload, zipEntries } from "../output/share.js";
 import { studiesAddress } from "../output/stow.js";
 import { notify } from "./status.js";
 
@@ -71,8 +71,9 @@ export class Sharing extends EventTarget {
   /** @param {typeof saveZip} how */
   #save(how) {
     const { items } = this.#session;
-    return this.#do("saving", leaving(items).length + 1, async (signal) => {
-      const entries = zipEntries(items, await report(this.#pool, signal, items));
+    const cleaned = items.filter((item) => item.result).length;
+    return this.#do("saving", cleaned + 1, async (signal) => {
+      const entries = await zipEntries(items, await report(this.#pool, signal, items));
       await how(signal, entries, this.#progress);
     });
   }
