@@ -124,6 +124,7 @@ def shown(page: Page) -> Locator:
     """Wait for the picture of the chosen file."""
     canvas = page.get_by_test_id("canvas")
     expect(canvas).to_be_visible(timeout=WAIT)
+    expect(page.locator(".stage-box")).to_have_attribute("data-loading", "false", timeout=WAIT)
     return canvas
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from e2e.journey import (
+    WAIT,
     choose,
     clean,
     instances,
@@ -148,8 +149,6 @@ def test_the_cleaned_view_shows_the_pixels_of_the_output(ready: Page) -> None:
         "(c) => { const d = c.getContext('2d').getImageData(c.width >> 2, c.height >> 2, c.width >> 1,"
         " c.height >> 2).data; return d.every((v, i) => (i % 4 === 3 ? v === 255 : v === 0)); }"
     )
-    expect.set_options(timeout=10_000)
-    ready.wait_for_timeout(500)
     assert shown(ready).evaluate(black) is True
     ready.get_by_test_id("show-original").click()
     expect(ready.get_by_test_id("covering")).to_have_count(1)
@@ -285,6 +284,53 @@ def test_other_photometric_interpretations_are_drawn_as_pydicom_decodes_them(rea
     assert np.abs(np.subtract(centre_of_canvas(ready)[:3], expected)).max() <= 1
 
 
+def test_a_proposal_is_accepted_changed_and_undone(ready: Page) -> None:
+    """Keeping only the ultrasound region covers all outside of it, when a person says so."""
+    ds = builders.us()
+    builders.pixels(ds, rows=60, columns=80, bits=8, samples=3, frames=3)
+    ds.PixelData = bytes(100 + n % 91 for n in range(60 * 80 * 3 * 3))
+    (region,) = ds.SequenceOfUltrasoundRegions
+    region.RegionLocationMinX0, region.RegionLocationMinY0 = 10, 15
+    region.RegionLocationMaxX1, region.RegionLocationMaxY1 = 69, 54
+    open_files(ready, [payload(ds)])
+    proposal = ready.get_by_test_id("proposals").locator("[data-reason=outside-ultrasound-regions]")
+    expect(proposal).to_be_visible(timeout=WAIT)
+    expect(row(ready, "image.dcm")).to_have_attribute("data-status", "attention")
+    proposal.click()
+    expect(proposal).to_be_disabled()
+    expect(row(ready, "image.dcm")).to_have_attribute("data-status", "ready")
+    ready.get_by_test_id("undo").click()
+    expect(row(ready, "image.dcm")).to_have_attribute("data-status", "attention")
+    proposal.click()
+    expect(ready.get_by_test_id("covering")).to_be_focused()
+    ready.keyboard.press("ArrowRight")
+    expect(ready.get_by_test_id("covering")).to_be_focused()
+    clean(ready)
+    (content,) = instances(save(ready)).values()
+    before, after = original(ds), array(content)
+    inside = np.zeros(before.shape, dtype=bool)
+    inside[:, 15:55, 11:71] = True
+    assert (after[inside] == before[inside]).all()
+    assert (after[~inside] == 0).all()
+
+
+def test_compressed_images_are_shown_and_covered(ready: Page) -> None:
+    """What decodes is loaded by itself; a JPEG 2000 image comes out in its own transfer syntax."""
+    path = pydicom_file("JPEG2000.dcm")
+    open_files(ready, [path])
+    shown(ready)
+    ready.get_by_test_id("add-covering").click()
+    clean(ready)
+    (content,) = instances(save(ready)).values()
+    before = read(path.read_bytes())
+    after = read(content)
+    assert after.file_meta.TransferSyntaxUID == before.file_meta.TransferSyntaxUID
+    top, left = before.Rows // 4, before.Columns // 4
+    blank = after.pixel_array[top : 2 * top, left : 3 * left]
+    assert blank.min() == blank.max()
+    assert (after.pixel_array[: top - 1] == before.pixel_array[: top - 1]).all()
+
+
 def test_frames_of_a_multi_frame_image_are_stepped_through(ready: Page) -> None:
     """The slider goes through the frames, and each shows its own pixels."""
     ds = builders.us()
@@ -294,7 +340,6 @@ def test_frames_of_a_multi_frame_image_are_stepped_through(ready: Page) -> None:
     first = centre_of_canvas(ready)
     ready.get_by_test_id("frame").press("ArrowRight")
     expect(ready.get_by_test_id("frame-number")).to_have_text("2 / 3")
-    ready.wait_for_timeout(500)
     assert first[:3] == list(original(ds)[0][2, 3])
     assert centre_of_canvas(ready)[:3] == list(original(ds)[1][2, 3])
 

@@ -10,7 +10,7 @@
 
 /**
  * What a worker can be asked to do.
- * @typedef {"configure"|"inspect"|"header"|"frame"|"clean"|"report"|"install"} Op
+ * @typedef {"configure"|"inspect"|"header"|"frame"|"propose"|"clean"|"report"|"install"} Op
  */
 
 /** Names of the parts that the page fetches for the workers, with their addresses below the page. */
@@ -100,8 +100,14 @@ export const PIXELS_NOT_LOADED = "pixels-not-loaded";
 
 /**
  * A rectangle in pixels of the image, origin at the top left; frames null means all, else first and last, from 0.
- * @typedef {{frames: [number, number]|null, shape: "rectangle", x: number, y: number, width: number, height: number}}
- *   Redaction
+ * `keep_only` turns it around: all that lies outside of such rectangles is covered.
+ * @typedef {{frames: [number, number]|null, shape: "rectangle", x: number, y: number, width: number, height: number,
+ *   keep_only: boolean}} Redaction
+ */
+
+/**
+ * What a person may want to cover, and why; `reason` is a message id, `label` names a rule.
+ * @typedef {{source: "regions"|"device"|"text", reason: string, label: string, areas: Redaction[]}} Proposal
  */
 
 /**

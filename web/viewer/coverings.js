@@ -42,10 +42,34 @@ export const redactionOf = ({ x, y, width, height }) => ({
   y,
   width,
   height,
+  keep_only: false,
 });
 
 /** @param {Redaction} a @param {Redaction} b */
-export const same = (a, b) => a.x === b.x && a.y === b.y && a.width === b.width && a.height === b.height;
+export const same = (a, b) =>
+  a.x === b.x && a.y === b.y && a.width === b.width && a.height === b.height && a.keep_only === b.keep_only;
+
+/**
+ * What lies outside of all rectangles that are kept, as a CSS polygon; empty where nothing is turned around.
+ * @param {Redaction[]} redactions @param {number} columns @param {number} rows
+ */
+export function outsideOf(redactions, columns, rows) {
+  const kept = redactions.filter(({ keep_only }) => keep_only);
+  if (!kept.length) return "";
+  const corner = (/** @type {number} */ x, /** @type {number} */ y) =>
+    `${(x / columns) * 100}% ${(y / rows) * 100}%`;
+  const ring = (/** @type {Box} */ { x, y, width, height }) =>
+    [
+      [x, y],
+      [x + width, y],
+      [x + width, y + height],
+      [x, y + height],
+      [x, y],
+    ].map(([a, b]) => corner(a, b));
+  const whole = ring({ x: 0, y: 0, width: columns, height: rows });
+  // Back to the first corner after each ring: the lines between them enclose nothing.
+  return `polygon(evenodd, ${[...whole, ...kept.flatMap((box) => [...ring(box), whole[0]])].join(", ")})`;
+}
 
 /** The states before each change, newest last. */
 export class History {

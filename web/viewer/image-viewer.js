@@ -5,6 +5,7 @@ import { CodedError, codeOf } from "../errors.js";
 import { explain, t } from "../i18n.js";
 import { History, redactionOf, same } from "./coverings.js";
 import { Picture } from "./picture.js";
+import { Proposals } from "./proposals.js";
 import { Stage } from "./stage.js";
 
 /** @typedef {import("../contract.js").Redaction} Redaction */
@@ -24,7 +25,10 @@ export class ImageViewer extends HTMLElement {
   #stage = new Stage({
     added: (box) => this.#change((list) => [...list, redactionOf(box)], redactionOf(box)),
     changed: (from, box) =>
-      this.#change((list) => list.map((one) => (same(one, from) ? redactionOf(box) : one)), redactionOf(box)),
+      this.#change((list) => list.map((one) => (same(one, from) ? { ...one, ...box } : one)), {
+        ...from,
+        ...box,
+      }),
     removed: (gone) => this.#change((list) => list.filter((one) => !same(one, gone)), null),
     windowed: (dx, dy) => this.#drag(dx, dy),
     stepped: (by) => this.#step(by),
@@ -63,6 +67,7 @@ export class ImageViewer extends HTMLElement {
     byTestId("frame").addEventListener("input", () => this.#go(Number(this.#slider.value)));
     this.addEventListener("keydown", (event) => this.#key(event));
     byTestId("stage").addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
+    new Proposals(session, pool, (areas) => this.#change((list) => [...list, ...areas], areas[0]));
     this.#use("window");
     this.#choose();
   }

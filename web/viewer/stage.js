@@ -2,7 +2,7 @@
 
 import { el } from "../dom.js";
 import { t } from "../i18n.js";
-import { boxFromCorners, moved, resized } from "./coverings.js";
+import { boxFromCorners, moved, outsideOf, resized } from "./coverings.js";
 
 /** @typedef {import("../contract.js").Redaction} Redaction */
 /** @typedef {import("./coverings.js").Box} Box */
@@ -43,7 +43,7 @@ export class Stage {
     const { width, height } = this.canvas;
     const boxes = redactions.map((redaction, index) => {
       const box = el("div", {
-        className: "covering",
+        className: redaction.keep_only ? "covering keep" : "covering",
         tabIndex: 0,
         role: "group",
         ariaLabel: label(index + 1, redaction),
@@ -55,7 +55,10 @@ export class Stage {
       box.addEventListener("pointerdown", (event) => this.#grab(event, box, redaction));
       return box;
     });
-    this.#layer.replaceChildren(...boxes);
+    const outside = el("div", { className: "outside" });
+    outside.style.clipPath = outsideOf(redactions, width, height);
+    outside.hidden = !outside.style.clipPath;
+    this.#layer.replaceChildren(outside, ...boxes);
     const index = focus ? redactions.indexOf(focus) : -1;
     if (index >= 0) boxes[index].focus();
   }

@@ -38,6 +38,8 @@ const ops = {
         frame.where === "file" ? read(handle, frame.offset, frame.length) : taken().subarray(0, frame.length);
       return frame;
     }),
+  propose: ({ handle, file, request }) =>
+    withFile(handle, file, (_, size) => JSON.parse(core.propose(handle, size, JSON.stringify(request)))),
   clean: ({ handle, file, request }) =>
     withFile(handle, file, (_, size) => {
       const cleaned = JSON.parse(core.clean(handle, size, JSON.stringify(request)));

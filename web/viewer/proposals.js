@@ -1,0 +1,74 @@
+// What the core proposes to cover in the chosen image, and why. A person accepts it or leaves it: nothing is covered, and
+// nothing counts as looked at, by a proposal alone.
+
+import { byTestId, el } from "../dom.js";
+import { t } from "../i18n.js";
+import { same } from "./coverings.js";
+
+/** @typedef {import("../contract.js").Proposal} Proposal */
+/** @typedef {import("../contract.js").Redaction} Redaction */
+/** @typedef {import("../model/session.js").Session} Session */
+/** @typedef {import("../pool/worker-pool.js").WorkerPool} WorkerPool */
+
+export class Proposals {
+  #abort = new AbortController();
+  #session;
+  #pool;
+  #accept;
+  #panel = byTestId("proposals");
+  /** @type {Map<HTMLButtonElement, Redaction[]>} */
+  #buttons = new Map();
+
+  /** @param {Session} session @param {WorkerPool} pool @param {(areas: Redaction[]) => void} accept */
+  constructor(session, pool, accept) {
+    this.#session = session;
+    this.#pool = pool;
+    this.#accept = accept;
+    session.addEventListener("selection-changed", () => this.#load());
+    session.addEventListener("items-changed", () => this.#refresh());
+  }
+
+  async #load() {
+    this.#abort.abort();
+    this.#abort = new AbortController();
+    const { signal } = this.#abort;
+    const item = this.#session.selected;
+    this.#buttons.clear();
+    this.#panel.replaceChildren();
+    this.#refresh();
+    if (!item?.info?.redactable || !item.atRisk) return;
+    const args = { file: item.file, request: { text: true } };
+    // Without proposals the person looks all the same: a failure is no news.
+    const proposals = await this.#pool.run(signal, "propose", args, { urgent: true }).catch(() => []);
+    if (signal.aborted) return;
+    this.#panel.replaceChildren(...grouped(proposals).map((proposal) => this.#button(proposal)));
+    this.#refresh();
+  }
+
+  /** @param {Proposal} proposal */
+  #button({ reason, label, areas }) {
+    const count = areas.length;
+    const button = el("button", { type: "button", className: "small", data: { reason } });
+    button.textContent = t(`proposal.${reason}`, { count, label });
+    button.title = t("proposal.hint");
+    button.addEventListener("click", () => this.#accept(areas));
+    this.#buttons.set(button, areas);
+    return button;
+  }
+
+  /** What was accepted cannot be accepted again; once the image is confirmed, nothing is left to propose. */
+  #refresh() {
+    const item = this.#session.selected;
+    for (const [button, areas] of this.#buttons)
+      button.disabled = areas.every((area) => item?.redactions.some((one) => same(one, area)));
+    this.#panel.hidden = !this.#buttons.size || !item?.atRisk || item.confirmed;
+  }
+}
+
+/** Each area that looks like text is a proposal of its own: people want them together. @param {Proposal[]} proposals */
+function grouped(proposals) {
+  const others = proposals.filter(({ source }) => source !== "text");
+  const text = proposals.filter(({ source }) => source === "text");
+  if (!text.length) return others;
+  return [...others, { ...text[0], areas: text.flatMap(({ areas }) => areas) }];
+}
