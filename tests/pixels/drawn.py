@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from dicomveil.pixels.text import text_boxes
+
 _NAMES = ("MUELLER^ANNA", "Smith, John A", "GARCIA LOPEZ M", "Nguyen Thi Hoa", "O'NEILL PATRICK", "KOWALSKA")
 _FOLDERS = ("/usr/share/fonts/truetype/dejavu", "/usr/share/fonts/truetype/liberation")
 #: Names of the kinds of drawn text that are counted apart.
@@ -103,3 +105,33 @@ def is_covered(mask: NDArray[np.bool_], box: tuple[int, int, int, int]) -> bool:
     """Tell whether nine tenths of a string's box lie in proposals."""
     x, y, width, height = box
     return bool(mask[y : y + height, x : x + width].mean() >= 0.9)
+
+
+class Recall(NamedTuple):
+    """What proposals cover: strings of each kind (covered, drawn), and the share of the area."""
+
+    kinds: dict[str, tuple[int, int]]
+    mean: float
+    median: float
+
+    @property
+    def share(self) -> float:
+        """Return the share of all strings that are covered."""
+        hit, drawn = (sum(column) for column in zip(*self.kinds.values(), strict=True))
+        share: float = hit / drawn
+        return share
+
+
+def recall(frames: list[NDArray[np.uint8]], turns: int = 5, count: int = 5) -> Recall:
+    """Draw ``count`` strings into each frame, ``turns`` times, and look for them."""
+    kinds: dict[str, tuple[int, int]] = {}
+    areas = []
+    for number, frame in enumerate(frames):
+        for turn in range(turns):
+            image, texts = draw(frame, 100 * number + turn, count)
+            mask = covered(text_boxes(image), image.shape)
+            areas.append(mask.mean())
+            for text in texts:
+                hit, drawn = kinds.get(text.kind, (0, 0))
+                kinds[text.kind] = hit + is_covered(mask, text.box), drawn + 1
+    return Recall(kinds, float(np.mean(areas)), float(np.median(areas)))

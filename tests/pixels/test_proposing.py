@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from dicomveil.pixels.layout import pixel_layout
 from dicomveil.pixels.proposing import device_rules, listed, proposals_of_header, propose, ultrasound_regions
 from dicomveil.pixels.shapes import Redaction, spans
 from dicomveil.pixels.text import as_grey, maximum, text_boxes
-from pixels.drawn import DIM, ON_TISSUE, covered, draw, is_covered
+from pixels.drawn import DIM, ON_TISSUE, covered, draw, is_covered, recall
 from pixels.images import opened
 
 DATA = Path(__file__).parents[2] / "py" / "dicomveil" / "data" / "device_rules.json"
@@ -174,19 +173,9 @@ def test_drawn_text_over_real_ultrasound_is_found() -> None:
     frames = backgrounds()
     if not frames:
         pytest.skip("the shared corpus is not there")
-    drawn, hit = Counter[str](), Counter[str]()
-    areas, strings = [], []
-    for number, frame in enumerate(frames):
-        for turn in range(3):
-            image, texts = draw(frame, seed=100 * number + turn, count=3)
-            mask = covered(text_boxes(image), image.shape)
-            areas.append(mask.mean())
-            strings.append(covered([text.box for text in texts], image.shape).mean())
-            for text in texts:
-                drawn[text.kind] += 1
-                hit[text.kind] += is_covered(mask, text.box)
-    assert hit.total() >= 0.97 * drawn.total(), (drawn, hit)
-    for kind in set(drawn) - {DIM, ON_TISSUE}:
-        assert hit[kind] >= 0.98 * drawn[kind], kind
-    assert np.median(areas) <= 0.15, np.mean(areas)
-    assert np.mean(areas) <= 0.2, np.mean(strings)
+    found = recall(frames, turns=3, count=3)
+    assert found.share >= 0.97, found
+    for kind, (hit, drawn) in found.kinds.items():
+        assert kind in {DIM, ON_TISSUE} or hit >= 0.98 * drawn, found
+    assert found.median <= 0.15, found
+    assert found.mean <= 0.2, found
