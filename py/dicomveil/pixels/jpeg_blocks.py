@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["is_sequential", "redact_jpeg"]
 
+_ZERO_RUN, _MAX_SPARE = 0xF0, 7
 _SOF, _DHT, _DQT, _DRI, _SOS, _EOI = (0xC0, 0xC1), 0xC4, 0xDB, 0xDD, 0xDA, 0xD9
 
 
@@ -258,70 +259,60 @@ class _Scan:
             end = int(edit.positions[-1])
         else:  # not walked to the end: how many of the last ones are padding is not known
             old_padding = next((n for n in range(7) if not bits[end - 1 - n]), 7)
-        extra, blocks = 0, self._with_zero_runs(edit)
-        length = end + self._growth(edit)
-        while -(length + extra * blocks[1]) % 8 + old_padding >= 8 and -(length + extra * blocks[1]) % 8:
-            extra += 1
-            if extra > min(7, len(blocks[0])):
-                return self._coded(self._edit(edit.data, whole), whole)
         touched = edit.mask.reshape(-1)
         new = edit.new.reshape(-1)
-        lengths = edit.lengths.reshape(-1)
-        longer = set(blocks[0][:extra])
+        changed = np.flatnonzero(touched | (new != edit.old.reshape(-1)))
+        stops = np.where(touched, edit.positions[1:], edit.positions[:-1] + edit.lengths.reshape(-1))
         pieces: list[NDArray[Any]] = []
-        made: dict[tuple[int, int, bool, bool], NDArray[Any]] = {}
+        spare: list[tuple[int, int]] = []  # redacted blocks of the first component: (piece, DC difference)
+        made: dict[tuple[int, int, bool], NDArray[Any]] = {}
         done = 0
-        for n in np.flatnonzero(touched | (new != edit.old.reshape(-1))).tolist():
-            begin = int(edit.positions[n])
+        rows = zip(
+            changed.tolist(),
+            edit.positions[changed].tolist(),
+            stops[changed].tolist(),
+            new[changed].tolist(),
+            touched[changed].tolist(),
+            strict=True,
+        )
+        for n, begin, stop, difference, redacted in rows:
             if begin > done:
                 pieces.append(bits[done:begin])
-            key = (self.layout[n % len(self.layout)], int(new[n]), bool(touched[n]), n in longer)
+            key = (self.layout[n % len(self.layout)], difference, redacted)
             if key not in made:
                 made[key] = self._block_bits(*key)
+            if redacted and not key[0] and len(spare) < _MAX_SPARE:
+                spare.append((len(pieces), difference))
             pieces.append(made[key])
-            done = int(edit.positions[n + 1]) if touched[n] else begin + int(lengths[n])
+            done = stop
         pieces.append(bits[done:end])
         size = sum(map(len, pieces))
+        while old_padding + -size % 8 >= 8:
+            # A byte of padding alone could remain. A run of 16 zeros in a redacted block changes nothing but
+            # where the last byte ends; if there is no room for it, the walk to the end tells what is padding.
+            if not spare or _ZERO_RUN not in self.ac[0].codes:
+                return self._coded(self._edit(edit.data, whole), whole)
+            at, difference = spare.pop()
+            pieces[at] = self._block_bits(0, difference, redacted=True, longer=True)
+            size += self.ac[0].codes[_ZERO_RUN][1]
         joined = np.concatenate([*pieces, np.ones(-size % 8, np.uint8)])
         return np.packbits(joined).tobytes().replace(b"\xff", b"\xff\x00")
 
-    def _growth(self, edit: _Edit) -> int:
-        """Return how many bits longer the edited data are (mostly fewer than 0)."""
-        import numpy as np
-
-        touched = edit.mask.reshape(-1)
-        new, old = edit.new.reshape(-1), edit.old.reshape(-1)
-        sizes = np.diff(edit.positions)
-        growth = 0
-        made: dict[tuple[int, int, bool], int] = {}
-        for n in np.flatnonzero(touched | (new != old)).tolist():
-            key = (self.layout[n % len(self.layout)], int(new[n]), bool(touched[n]))
-            if key not in made:
-                made[key] = len(self._block_bits(*key))
-            growth += made[key] - int(sizes[n] if touched[n] else edit.lengths.reshape(-1)[n])
-        return growth
-
-    def _with_zero_runs(self, edit: _Edit) -> tuple[list[int], int]:
-        """Return redacted blocks that may be made longer by a run of 16 zeros, and that run's bits.
-
-        It changes no coefficient, but where the last byte ends: without it there could be a byte too many.
-        """
-        import numpy as np
-
-        columns = [n for n, i in enumerate(self.layout) if i == 0 and 0xF0 in self.ac[0].codes]
-        touched = np.zeros_like(edit.mask)
-        touched[:, columns] = edit.mask[:, columns]
-        blocks = np.flatnonzero(touched.reshape(-1))[:7].tolist()
-        return blocks, self.ac[0].codes.get(0xF0, (0, 0))[1]
-
-    def _block_bits(self, component: int, difference: int, whole: bool, longer: bool = False) -> NDArray[Any]:  # noqa: FBT001, FBT002
+    def _block_bits(
+        self,
+        component: int,
+        difference: int,
+        redacted: bool,  # noqa: FBT001 - a key
+        *,
+        longer: bool = False,
+    ) -> NDArray[Any]:
         """Return the bits of a DC difference, and of a redacted block's end."""
         import numpy as np
 
         size, extra = magnitude_bits(difference)
         code, length = self.dc[component].codes[size]
         text = f"{code:0{length}b}" + (f"{extra:0{size}b}" if size else "")
-        for symbol in ([0xF0] * longer + [0]) * whole:
+        for symbol in ([_ZERO_RUN] * longer + [0]) * redacted:
             code, length = self.ac[component].codes[symbol]
             text += f"{code:0{length}b}"
         return np.frombuffer(text.encode(), np.uint8) & 1
