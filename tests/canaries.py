@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import struct
 from datetime import date, timedelta
+from functools import cache
 
 from pydicom._dicom_dict import DicomDictionary
 
@@ -26,7 +27,7 @@ BULK_VRS = ("OB", "OW", "UN")
 CHARSET, SOP_CLASS, PIXEL_DATA = 0x00080005, 0x00080016, 0x7FE00010
 #: Attributes by which the rest is read, or that decide what is done: seeded by hand or not at all.
 STRUCTURE = frozenset({CHARSET, SOP_CLASS, 0x00080060, 0x00420011, PIXEL_DATA, 0x7FE00008, 0x7FE00009})
-STRUCTURE |= {0xFFFCFFFC}
+STRUCTURE |= {0xFFFCFFFC, 0x00200032, 0x00200037}
 PIXEL_GROUP = 0x0028
 NESTED = 0x00082218  # Anatomic Region Sequence, kept in every IOD
 SAFE_CREATOR, SAFE_TEXT_ELEMENT, SAFE_SEQUENCE = "CANARY SAFE LIST", 0x01, 0x02
@@ -109,6 +110,7 @@ class Canaries:
         return {self.places[canary]: canary for canary in found | (others & self.places.keys())}
 
 
+@cache
 def seeded_tags() -> list[tuple[int, str]]:
     """Return (tag, VR) of every attribute of the data set that PS3.6 gives a text, date, UID or bulk VR."""
     wanted = {*TEXT_VRS, *DATE_VRS, *NUMBER_VRS, *BULK_VRS, "UI"}
@@ -124,6 +126,14 @@ def seeded_tags() -> list[tuple[int, str]]:
 def sequences() -> list[int]:
     """Return the tags of all sequences of PS3.6."""
     return [tag for tag in sorted(DicomDictionary) if tables.element_vrs(tag) == ("SQ",) and tag >> 16 > 4]
+
+
+@cache
+def _expected_in(sop_class: str, sequence: int) -> tuple[tuple[int, str], ...]:
+    """Return those of :func:`seeded_tags` that an IOD has inside a sequence."""
+    if tables.attribute_type(sop_class, (sequence,)) is None:
+        return ()
+    return tuple((tag, vr) for tag, vr in seeded_tags() if tables.attribute_type(sop_class, (sequence, tag)))
 
 
 def private_block(canaries: Canaries, path: tuple[int, ...], group: int = 0x0011) -> RawElements:
@@ -219,12 +229,12 @@ def instance(
     tags = seeded_tags()
     elements += [(tag, vr, canaries.value((tag,), vr)) for tag, vr in tags]
     # Each sequence has an item with what its IOD expects there, with some others and with nested items.
-    step = len(tags) // 30
+    step = len(tags) // 8
     for number, sequence in enumerate(sequences()):
         if not everywhere and tables.attribute_type(sop_class, (sequence,)) is None:
             continue
         path = (sequence,)
-        known = [(tag, vr) for tag, vr in tags if tables.attribute_type(sop_class, (sequence, tag))]
+        known = _expected_in(sop_class, sequence)
         some = dict(sorted({**dict(tags[number % step :: step]), **dict(known)}.items()))
         item: RawElements = [(tag, vr, canaries.value((*path, tag), vr)) for tag, vr in some.items()]
         deep = [
