@@ -18,7 +18,7 @@ from dicomveil.pixels.decode import FrameReader
 from dicomveil.pixels.layout import pixel_layout
 from dicomveil.pixels.proposing import device_rules, listed, proposals_of_header, propose, ultrasound_regions
 from dicomveil.pixels.shapes import Redaction, spans
-from dicomveil.pixels.text import as_grey, maximum, text_boxes
+from dicomveil.pixels.text import _brightness, as_grey, maximum, text_boxes
 from pixels.drawn import DIM, ON_TISSUE, covered, draw, is_covered, recall
 from pixels.images import opened
 
@@ -131,6 +131,20 @@ def test_an_even_image_has_no_text() -> None:
     assert text_boxes(grey) == []
 
 
+def test_colour_doppler_is_not_taken_for_text() -> None:
+    """Where hues change all around there is no text but in white."""
+    random_ = np.random.default_rng(5)
+    rgb = np.zeros((160, 240, 3), np.uint8)
+    rgb[20:140, 20:220, 0] = random_.integers(0, 2, (60, 100)).repeat(2, 0).repeat(2, 1) * 220
+    rgb[20:140, 20:220, 2] = random_.integers(0, 2, (60, 100)).repeat(2, 0).repeat(2, 1) * 220
+    rgb[20:140, 20:220, 1] = 40
+    plain = covered(text_boxes(rgb.max(axis=2)), (160, 240)).mean()
+    assert covered(text_boxes(_brightness(rgb)), (160, 240)).mean() < plain / 4
+    drawn, places = draw(np.zeros((160, 240), np.uint8), seed=11, count=1)
+    rgb[drawn > 190] = 255
+    assert is_covered(covered(text_boxes(_brightness(rgb)), (160, 240)), places[0].box)
+
+
 def test_without_the_codecs_the_header_still_proposes(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the header tells needs no numpy; the search for text says that it does."""
     instance = opened(encode(cine([region(10, 20, 40, 50)])))
@@ -178,4 +192,4 @@ def test_drawn_text_over_real_ultrasound_is_found() -> None:
     for kind, (hit, drawn) in found.kinds.items():
         assert kind in {DIM, ON_TISSUE} or hit >= 0.98 * drawn, found
     assert found.median <= 0.15, found
-    assert found.mean <= 0.2, found
+    assert found.mean <= 0.16, found

@@ -24,6 +24,7 @@ _STROKE = 5
 _MIN_CONTRAST, _MAX_CONTRAST = 22, 44
 _DENSITY = 0.13
 _PART_COST = 12
+_SATURATED, _WHITE, _HUES, _MOTLEY = 30, 190, 150, 0.04
 
 
 def _stretched(values: Any, bits: int, *, inverse: bool) -> Grey:  # noqa: ANN401 - numpy's stubs lose it
@@ -36,6 +37,30 @@ def _stretched(values: Any, bits: int, *, inverse: bool) -> Grey:  # noqa: ANN40
     return np.invert(grey) if inverse else grey
 
 
+def _brightness(rgb: NDArray[np.uint8]) -> Grey:
+    """Return the brightest component of each pixel; the darkest where colours change all around.
+
+    Coloured text has one hue, colour Doppler many: what is left of it there is its white.
+    """
+    high = rgb.max(axis=2)
+    part = rgb[::2, ::2].astype(np.float32)
+    floor, span = part.min(axis=2), np.ptp(part, axis=2)
+    saturated = span > _SATURATED
+    count = np.maximum(_sum(saturated.astype(np.uint8), 6, 10), 1)
+    spread = np.zeros(saturated.shape, np.float32)
+    for component in range(3):
+        hue = np.where(saturated, (part[..., component] - floor) * 100 / np.maximum(span, 1), 0)
+        mean = _sum(hue, 6, 10) / count
+        spread += _sum(hue * hue, 6, 10) / count - mean * mean
+    motley = (spread > _HUES) & (count > _MOTLEY * 13 * 21)
+    flat = motley & (_sum(saturated.astype(np.uint8), 1, 1) > 0)
+    level = (_sum(part.max(axis=2), 6, 10) / (13 * 21)).astype(np.uint8)
+    rows, columns = high.shape
+    mask, levels = (half.repeat(2, axis=0).repeat(2, axis=1)[:rows, :columns] for half in (flat, level))
+    grey: Grey = np.where(mask & (rgb.min(axis=2) < _WHITE), levels, high)
+    return grey
+
+
 def as_grey(reader: FrameReader, array: NDArray[Any], described: Description) -> Grey:
     """Return a decoded frame as 8-bit grey in display terms; of a colour its brightest component."""
     bits = described.bits_stored
@@ -44,9 +69,8 @@ def as_grey(reader: FrameReader, array: NDArray[Any], described: Description) ->
     values: Any = array >> array.dtype.type(max(described.high_bit + 1 - bits, 0))
     values = values & values.dtype.type((1 << bits) - 1)
     if array.ndim == 3:
-        shown = values[..., 0] if described.photometric.startswith("YBR") else values.max(axis=2)
-        colour: Grey = (shown >> shown.dtype.type(max(bits - 8, 0))).astype(np.uint8)
-        return colour
+        colour: NDArray[np.uint8] = (values >> values.dtype.type(max(bits - 8, 0))).astype(np.uint8)
+        return colour[..., 0] if described.photometric.startswith("YBR") else _brightness(colour)
     if described.photometric == "PALETTE COLOR":
         palette = read_palette(reader.instance.head)
         if palette is not None:
