@@ -278,7 +278,8 @@ def _additions(instance: Instance, plan: Plan, profile: Profile, writer: _Writer
     if plan.claim.redacted:
         image_type = instance.head.text(0x00080008)
         known = well_formed("CS", image_type.encode("latin-1"))
-        derived = "\\".join(["DERIVED", *(image_type.split("\\")[1:] if known else ["SECONDARY"])])
+        rest = image_type.split("\\")[1:] if known else []
+        derived = "\\".join(["DERIVED", *(rest or ["SECONDARY"])])  # at least two values, PS3.3 C.7.6.1.1.2
         additions[0x00080008] = writer.element(0x00080008, "CS", derived.encode("ascii"))
     return additions
 
