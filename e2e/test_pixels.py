@@ -221,6 +221,20 @@ def test_a_rectangle_for_the_whole_series_is_in_every_image_of_its_size(ready: P
         assert changed_box(original(ds), outputs[int(ds.InstanceNumber)]) == (32, 24, 96, 48)
 
 
+def test_an_image_that_joins_a_covered_series_needs_a_look(ready: Page) -> None:
+    """What was covered in the others may be in it too, though nothing in its header says so."""
+    open_files(ready, [payload(builders.ct(number=1), "1.dcm")])
+    choose(ready, "1.dcm")
+    shown(ready)
+    ready.get_by_test_id("whole-series").check()
+    ready.get_by_test_id("add-covering").click()
+    expect(ready.get_by_test_id("undo")).to_be_enabled()
+    ready.get_by_test_id("open-files").set_input_files([payload(builders.ct(number=2), "2.dcm")])
+    expect(row(ready, "2.dcm")).to_have_attribute("data-status", "attention", timeout=10_000)
+    clean(ready)
+    assert [int(read(content).InstanceNumber) for content in instances(save(ready)).values()] == [1]
+
+
 def test_a_redaction_after_cleaning_voids_the_result(ready: Page) -> None:
     """A rectangle that is drawn later must be in the next output, and the old one is gone."""
     open_files(ready, [payload(builders.ct())])

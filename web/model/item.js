@@ -13,6 +13,8 @@ export class Item {
   refusal = null;
   /** Refused when cleaned: gone when something changes. @type {Failure|null} */
   failure = null;
+  /** Another image of its series was covered before this one was opened: what was there may be here, too. */
+  suspect = false;
   /** A person said that nothing in the pixels identifies. */
   confirmed = false;
   /** @type {Redaction[]} */
@@ -49,7 +51,9 @@ export class Item {
   }
 
   get atRisk() {
-    return this.info !== null && (this.info.status === "attention" || this.info.risks.length > 0);
+    return (
+      this.info !== null && (this.suspect || this.info.status === "attention" || this.info.risks.length > 0)
+    );
   }
 
   /** The code that explains the status, if any does. */

@@ -96,6 +96,7 @@ export class Session extends EventTarget {
       const info = await this.#pool.run(signal, "inspect", { file: item.file });
       if (info.status === "refused") item.refusal = { code: info.code, tag: info.tag };
       item.info = info.status === "refused" && !info.series?.uid ? null : info;
+      item.suspect = this.seriesOf(item).some((other) => other.redactions.length > 0);
     } catch (error) {
       if (codeOf(error) !== "cancelled")
         item.refusal = { code: codeOf(error), tag: error instanceof CodedError ? error.tag : null };
