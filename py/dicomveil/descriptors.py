@@ -13,7 +13,7 @@ import re
 import unicodedata
 from functools import cache, lru_cache
 
-__all__ = ["clean_description", "is_clean_description"]
+__all__ = ["clean_description"]
 
 _ADDRESS = re.compile(r"\S+@\S+|\b(?:https?|ftp)://\S+|\bwww\.\S+", re.IGNORECASE)
 _DATE = re.compile(r"\b(?:\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|(?:19|20)\d{6})\b")
@@ -112,8 +112,3 @@ def clean_description(text: str) -> str:
             after_title = after_title and not known
     flush()
     return " ".join(kept) if any(character.isalpha() for word in kept for character in word) else ""
-
-
-def is_clean_description(text: str) -> bool:
-    """Tell whether cleaning a text would change nothing but white space."""
-    return " ".join(text.split()) == clean_description(text)

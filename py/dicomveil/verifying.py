@@ -10,7 +10,7 @@ It shares no code with reading, planning and cleaning, and it never reads Pixel 
    text outside the table is only there where it was reviewed; dates only where an option keeps them; UIDs are
    the standard's or ours.
 
-Against the input (:func:`verify_against`): none of its identifiers is left, see ``verify_identifiers``.
+Against the input (:func:`verify`): none of its identifiers is left, see ``verify_identifiers``.
 """
 
 from __future__ import annotations
@@ -44,7 +44,6 @@ __all__ = [
     "Verified",
     "collect_identifiers",
     "verify",
-    "verify_against",
     "verify_instance",
 ]
 
@@ -131,17 +130,6 @@ def verify_instance(output: Source, *, accepted: Mapping[int, str] = _NOTHING) -
     not claim the Basic Profile; what identifies the patient may be in none of them.
     """
     return _Verification(output, None, None, None, accepted).run()
-
-
-def verify_against(
-    identifiers: Identifiers,
-    output: Source,
-    *,
-    shift_days: int | None,
-    options: frozenset[str],
-) -> tuple[Problem, ...]:
-    """Return the problems that :func:`verify` finds."""
-    return verify(output, identifiers, shift_days=shift_days, options=options).problems
 
 
 def verify(

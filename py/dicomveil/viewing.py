@@ -7,12 +7,10 @@ a message, storage or the report.
 from __future__ import annotations
 
 import struct
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from pydicom.charset import convert_encodings, decode_bytes
-
+from dicomveil.charset import declared_encodings, decode_text
 from dicomveil.cleaning import Cleaner
 from dicomveil.encoding import DataSet
 from dicomveil.errors import Refused, format_tag
@@ -43,25 +41,10 @@ _MAX_TEXT = 256
 _MAX_ROWS = 5000
 
 
-def _encodings(data_set: DataSet) -> list[str]:
-    values = data_set.text(0x00080005).split("\\")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return convert_encodings(values)
-    except (LookupError, ValueError):
-        return ["iso8859"]
-
-
-def _shown(vr: str, value: bytes, encodings: list[str], *, little: bool) -> str:
+def _shown(vr: str, value: bytes, encodings: tuple[str, ...], *, little: bool) -> str:
     """Return a value as text of at most 256 characters; numbers are listed, bulk data only measured."""
     if vr in _ENCODED_VRS:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                text = decode_bytes(value[: 4 * _MAX_TEXT], encodings, {0x5C})
-            except (LookupError, ValueError):
-                text = value[:_MAX_TEXT].decode("latin-1")
+        text = decode_text(value[: 4 * _MAX_TEXT], encodings)
         return text.strip(" \0")[:_MAX_TEXT]
     if vr in _TEXT_VRS:
         return value[:_MAX_TEXT].decode("latin-1").strip(" \0")
@@ -104,9 +87,9 @@ def header_view(instance: Instance, plan: Plan, cleaner: Cleaner) -> list[dict[s
     element is removed.
     """
     rows: list[dict[str, Any]] = []
-    top = _encodings(instance.head)
+    top = declared_encodings(instance.head)
 
-    def visit(steps: list[Step], path: list[str], encodings: list[str]) -> None:
+    def visit(steps: list[Step], path: list[str], encodings: tuple[str, ...]) -> None:
         for step in steps:
             if len(rows) >= _MAX_ROWS:
                 return
@@ -117,11 +100,7 @@ def header_view(instance: Instance, plan: Plan, cleaner: Cleaner) -> list[dict[s
                 kept = len(step.items) if step.items is not None else int(step.decision.action == "D")
                 rows.append(_row(step, path, f"[{count}]", None if removed else f"[{kept}]"))
                 for number, item in enumerate(step.items or (), 1):
-                    nested = (
-                        _encodings(item[0].data_set)
-                        if item and item[0].data_set.text(0x00080005)
-                        else encodings
-                    )
+                    nested = declared_encodings(item[0].data_set, encodings) if item else encodings
                     visit(item, [*path, f"{format_tag(element.tag)}[{number}]"], nested)
                 continue
             before = _shown(step.vr, data_set.value(element), encodings, little=data_set.little)
@@ -137,7 +116,7 @@ def header_view(instance: Instance, plan: Plan, cleaner: Cleaner) -> list[dict[s
 def summary(instance: Instance, inspection: Inspection) -> dict[str, Any]:
     """Return what the page's list shows of an instance."""
     head = instance.head
-    encodings = _encodings(head)
+    encodings = declared_encodings(head)
 
     def text(tag: int) -> str:
         element = head.find(tag)
