@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / ".build"))
 
 import bundling
 import checking
+import debian
 import environment
 import resolving
 import serving
@@ -48,6 +49,7 @@ def test(options: argparse.Namespace) -> int:
     """Run every check, then every test. What follows -- goes to pytest."""
     node = environment.set_up()
     environment.set_up_browser()
+    debian.set_up()
     bundling.build(node)
     return checking.test(node, options.pytest)
 
