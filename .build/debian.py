@@ -21,7 +21,7 @@ PROGRAMS = {
 }
 #: The paths of an account that runs services, too.
 PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin"
-#: Debian starts a service that it installs: an archive that listens is not ours to set up on a machine in use.
+#: Debian starts services that it installs: an archive that listens is not ours to set up where others work.
 SERVICES = ("Orthanc",)
 INIT = ("/run/systemd/system", "/run/initctl")
 INSTALL_TIMEOUT = 600

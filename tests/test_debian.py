@@ -44,7 +44,7 @@ def put_apt(machine: Path, update: int = 0) -> None:
 
 
 def test_what_is_missing_is_installed_once(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each package has a try of its own; what cannot be had is said in one line; what is here is not asked."""
+    """Each package has a try of its own; what cannot be had is said; what is here is left alone."""
     put_apt(machine)
     assert debian.set_up() == ["dcmdump"]
     lines = capsys.readouterr().err.splitlines()
