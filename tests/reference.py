@@ -178,7 +178,20 @@ class Reference:
             if action == "X":
                 continue
             out[tag] = (vr, self.new_value(tag, vr, value, action))
+        self.keep_value(tree, out, path)
         return out
+
+    def keep_value(self, tree: Tree, out: Tree, path: tuple[int, ...]) -> None:
+        """Put a dummy where a content item would be left without its value."""
+        tag = CONTENT_VALUES.get(self.text(0x0040A040, tree))
+        if not path or tag not in tree or 0x0040A043 not in tree or out.get(tag, ("", b""))[1]:
+            return
+        encoded_vr, value = tree[tag]
+        vr = self.proper_vr(tag, encoded_vr)
+        if vr != "SQ":
+            out[tag] = (vr, self.new_value(tag, vr, value if isinstance(value, bytes) else b"", "D"))
+        elif tag != 0x0040A300:
+            out[tag] = ("SQ", dummy_items(tag, self.file))
 
     def sequence(self, tag: int, action: str, items: list[Tree], path: tuple[int, ...]) -> list[Tree]:
         """Return the items of a sequence that is not removed."""

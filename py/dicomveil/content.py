@@ -14,7 +14,7 @@ from typing import NamedTuple
 from dicomveil.encoding import DataSet
 from dicomveil.tables import concept_codes
 
-__all__ = ["ContentRule", "content_rule"]
+__all__ = ["ContentRule", "content_rule", "value_tag"]
 
 _CONCEPT_NAME, _VALUE_TYPE = 0x0040A043, 0x0040A040
 _CODE_VALUE, _LONG_CODE_VALUE, _CODING_SCHEME = 0x00080100, 0x00080119, 0x00080102
@@ -38,6 +38,16 @@ class ContentRule(NamedTuple):
     code: str
     option: str | None
     tag: int | None
+
+
+def value_tag(item: DataSet) -> int | None:
+    """Return the attribute that holds the value of a content item; None for any other data set.
+
+    The attribute is Type 1C by the value type (PS3.3 Section 10.2, Table C.17.3-2): where that stays, it has to
+    stay as well. Measured Value Sequence (NUM) may be empty.
+    """
+    tag = _VALUE_TAGS.get(item.text(_VALUE_TYPE))
+    return tag if tag is not None and item.find(_CONCEPT_NAME) is not None else None
 
 
 def content_rule(item: DataSet, options: AbstractSet[str]) -> ContentRule | None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dicomveil.charset import declared_encodings, decode_text
-from dicomveil.content import content_rule
+from dicomveil.content import content_rule, value_tag
 from dicomveil.descriptors import clean_description
 from dicomveil.encoding import PIXEL_DATA, DataSet, Element, parse_items
 from dicomveil.errors import Refused
@@ -196,7 +196,20 @@ class _Planner:
                 step._replace(decision=_SAFE_CREATOR) if step.element.tag in private.kept else step
                 for step in steps
             ]
+        if path:
+            self.keep_value(data_set, steps)
         return steps if ordered else _last_of_each(steps)
+
+    def keep_value(self, item: DataSet, steps: list[Step]) -> None:
+        """Let a dummy stand where nothing may stay of a content item's value: without one it is invalid."""
+        needed = value_tag(item)
+        for index, step in enumerate(steps if needed is not None else ()):
+            action = step.decision.action
+            if step.element.tag == needed and action in "XZ":
+                self.counts[action] -= 1
+                self.counts["D"] = self.counts.get("D", 0) + 1
+                decision = step.decision._replace(action="D")
+                steps[index] = step._replace(vr=_vr_to_write(needed, step.vr), decision=decision)
 
     def item_overrides(self, item: DataSet) -> dict[int, Decision]:
         """Return the decisions that an item's own content makes: local codes, and content items' values."""
