@@ -43,7 +43,7 @@ class ContentRule(NamedTuple):
 def value_tag(item: DataSet) -> int | None:
     """Return the attribute that holds the value of a content item; None for any other data set.
 
-    The attribute is Type 1C by the value type (PS3.3 Section 10.2, Table C.17.3-2): where that stays, it has to
+    The attribute is Type 1C by the value type (PS3.3 Section 10.2, Table C.17.3-2): where that stays, it must
     stay as well. Measured Value Sequence (NUM) may be empty.
     """
     tag = _VALUE_TAGS.get(item.text(_VALUE_TYPE))
