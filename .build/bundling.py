@@ -109,7 +109,9 @@ def compile_files(
 
 def python_archives(node: Path, wheels: dict[str, bytes], versions: dict[str, str]) -> dict[str, bytes]:
     """Make the archives of dist/python/."""
-    stdlib = trimming.trim_stdlib((resolving.PYODIDE / "python_stdlib.zip").read_bytes())
+    stdlib = patching.patch_stdlib(
+        trimming.trim_stdlib((resolving.PYODIDE / "python_stdlib.zip").read_bytes())
+    )
     pydicom = patching.patch_pydicom(trimming.trim_pydicom(wheels["pydicom"]), versions["pydicom"])
     trimmed: dict[str, tuple[Files, bool]] = {
         # The second is whether docstrings stay: numpy and imagecodecs work with theirs while being imported.

@@ -17,12 +17,20 @@ UNCHECKED_HASH = 0b01
 
 
 def without_docstrings(tree: ast.Module) -> ast.Module:
-    """Take the docstrings out and leave every assertion in (-OO would remove both)."""
+    """Take the docstrings out and leave every assertion in (-OO would remove both).
+
+    Classes keep a dot: for one without a docstring, @dataclass writes its signature, at each start.
+    """
     for node in ast.walk(tree):
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         if ast.get_docstring(node, clean=False) is not None:
-            node.body[:1] = [] if len(node.body) > 1 else [ast.copy_location(ast.Pass(), node.body[0])]
+            first = node.body[0]
+            if isinstance(node, ast.ClassDef):
+                rest: list[ast.stmt] = [ast.copy_location(ast.Expr(ast.Constant(".")), first)]
+            else:
+                rest = [] if len(node.body) > 1 else [ast.copy_location(ast.Pass(), first)]
+            node.body[:1] = [ast.fix_missing_locations(statement) for statement in rest]
     return tree
 
 

@@ -1,7 +1,7 @@
 """NOTICE and licences/ of dist/: what every third party's bytes in it are under.
 
 All of these licences allow distribution beside Apache-2.0. MPL-2.0 (Pyodide) binds its own files. They are in
-dist/pyodide/ and in python/stdlib.zip, unchanged but for byte-compilation; NOTICE says where their source is.
+dist/pyodide/ and in python/stdlib.zip; NOTICE says where their source is, and which of them is changed.
 """
 
 from __future__ import annotations
@@ -187,6 +187,14 @@ COMPONENTS = (
         _MIT,
     ),
     Component(
+        "deid (rules that say where devices burn in text)",
+        "dicomveil/data/device_rules.json in python/core.zip",
+        "MIT",
+        "2017-2026 Vanessa Sochat and contributors",
+        f"{_GITHUB}/pydicom/deid",
+        _MIT,
+    ),
+    Component(
         "skcms", _CODECS, "BSD-3-Clause", "2018 Google Inc.", "https://skia.googlesource.com/skcms", _BSD3
     ),
 )
@@ -196,8 +204,11 @@ dicomveil
 Licensed under the Apache License, Version 2.0: see LICENSE.
 
 This folder also holds work of others, each under its own licence; the texts are in licences/.
-Archives in python/ are trimmed and byte-compiled. pydicom is changed in four modules, so that it loads its
-parts when they are needed and looks for no sample files; no other third-party source is changed.
+Archives in python/ are trimmed and byte-compiled. pydicom is changed in five modules, so that it loads its
+parts when they are needed and looks for no sample files. Of Pyodide, pyodide/__init__.py is without the lines
+that start an event loop; pyodide/_package_loader.py and asyncio/__init__.py are dicomveil's own and take the
+place of others. No other third-party source is changed. The changes are in .build/patching.py of dicomveil's
+source.
 """
 
 

@@ -19,8 +19,16 @@ _NO_STDLIB = (
         "_pyio.py",
         "_pyrepl/",
     ),
-    *("_sysconfigdata_", "antigravity.py", "asyncio/__main__.py", "asyncio/proactor_", "asyncio/tools.py"),
-    *("asyncio/windows_", "bdb.py", "cProfile.py", "cmd.py", "code.py", "colorsys.py", "compileall.py"),
+    *(
+        "_sysconfigdata_",
+        "antigravity.py",
+        "bdb.py",
+        "cProfile.py",
+        "cmd.py",
+        "code.py",
+        "colorsys.py",
+        "compileall.py",
+    ),
     *("concurrent/futures/process.py", "concurrent/interpreters/", "configparser.py", "ctypes/_aix.py"),
     *("ctypes/macholib/", "ctypes/wintypes.py", "curses/", "dbm/", "doctest.py", "ensurepip/"),
     *("email/_header_value_parser.py", "email/contentmanager.py", "email/headerregistry.py", "email/mime/"),
@@ -37,7 +45,17 @@ _NO_STDLIB = (
     *("imaplib.py", "json/tool.py", "lib2to3/", "logging/config.py", "logging/handlers.py", "mailbox.py"),
     *("modulefinder.py", "multiprocessing/", "netrc.py", "optparse.py", "pdb.py", "pickletools.py"),
     *("plistlib.py", "poplib.py", "pprint.py", "profile.py", "pstats.py", "pty.py", "py_compile.py"),
-    *("pyclbr.py", "pydoc.py", "pydoc_data/", "pyodide/console.py", "rlcompleter.py", "runpy.py", "sched.py"),
+    *(
+        "pyclbr.py",
+        "pydoc.py",
+        "pydoc_data/",
+        "pyodide/_nodesock",
+        "pyodide/console.py",
+        "pyodide/webloop.py",
+        "rlcompleter.py",
+        "runpy.py",
+        "sched.py",
+    ),
     *("shelve.py", "smtplib.py", "socketserver.py", "sqlite3/", "ssl.py", "statistics.py", "symtable.py"),
     *("tabnanny.py", "tarfile.py", "test/", "this.py", "timeit.py", "tkinter/", "tomllib/", "trace.py"),
     *("tracemalloc.py", "tty.py", "turtle.py", "unittest/", "urllib/error.py", "urllib/request.py"),
@@ -81,6 +99,8 @@ def trim_stdlib(data: bytes) -> Files:
     """Trim Pyodide's standard library."""
 
     def keep(name: str) -> bool:
+        if name.startswith("asyncio/"):
+            return name == "asyncio/__init__.py"  # .build/patching.py puts another in its place
         if name.startswith("encodings/"):
             return name.removeprefix("encodings/").startswith(_ENCODINGS)
         return not name.startswith(_NO_STDLIB)

@@ -8,7 +8,7 @@ Messages and results are those of ``web/contract.js``.
 from __future__ import annotations
 
 import json
-import platform
+import sys
 from array import array
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -19,7 +19,6 @@ from dicomveil import __version__, inspecting
 from dicomveil.cleaning import Subject, cleaner_for
 from dicomveil.errors import CODES, DicomveilError, Refused
 from dicomveil.pipeline import Session, clean_source, pixel_state
-from dicomveil.pixels import proposing
 from dicomveil.pixels.codecs import is_ready
 from dicomveil.pixels.decode import FrameReader
 from dicomveil.pixels.jpeg_huffman import Lookup, use_walker
@@ -114,7 +113,7 @@ def boot() -> str:
             "version": __version__,
             "table_edition": TABLE_EDITION,
             "pydicom": pydicom.__version__,
-            "python": platform.python_version(),
+            "python": ".".join(map(str, sys.version_info[:3])),
             "options": list(OPTIONS),
             "default_profile": json.loads(Profile.default().to_json()),
             "codes": {code: " ".join(texts) for code, texts in CODES.items()},
@@ -236,6 +235,7 @@ def propose(handle: int, size: int, request_json: str) -> str:
     model, ``label`` is its name) or ``text`` (looks like text). The areas of one proposal belong together.
     The request is ``{"text": bool}``: false asks for what the header tells alone, which needs no pixels.
     """
+    from dicomveil.pixels import proposing  # late: nothing of it is needed at the start
 
     def work() -> list[dict[str, Any]]:
         request = json.loads(request_json)

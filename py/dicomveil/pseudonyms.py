@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
+import os
 import unicodedata
 import uuid
 from dataclasses import dataclass, field
@@ -44,7 +44,7 @@ class Key:
     @classmethod
     def random(cls) -> Key:
         """Make a key to throw away: *anonymize*."""
-        return cls(secrets.token_bytes(KEY_BYTES))
+        return cls(os.urandom(KEY_BYTES))
 
     @classmethod
     def from_passphrase(cls, passphrase: str, salt: bytes) -> Key:

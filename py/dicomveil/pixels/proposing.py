@@ -6,10 +6,10 @@ No proposal, and no absence of one, says anything about an image: only a person 
 from __future__ import annotations
 
 import json
+import pkgutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from dicomveil.errors import Refused
@@ -91,7 +91,7 @@ def ultrasound_regions(instance: Instance, layout: PixelLayout) -> Proposal | No
 
 @cache
 def _rules() -> tuple[dict[str, Any], ...]:
-    data = files("dicomveil").joinpath("data", "device_rules.json").read_text("utf-8")
+    data = pkgutil.get_data("dicomveil", "data/device_rules.json") or b""
     return tuple(json.loads(data)["rules"])
 
 
