@@ -144,7 +144,8 @@ def bind(settings: Settings) -> socket.socket:
     """
     host = "127.0.0.1" if settings.host == "localhost" else settings.host
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Named as TCP: asyncio sends without delay (Nagle) only on sockets that say so.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, settings.port))
@@ -182,6 +183,7 @@ def make_server(
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.stop_timeout,
         backlog=_BACKLOG,
+        limit_concurrency=settings.max_connections,
         ssl_context_factory=(lambda _config, _default: tls) if tls is not None else None,
     )
     server = StoppableServer(config)
