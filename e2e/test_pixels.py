@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from e2e.journey import (
@@ -71,6 +73,17 @@ def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> No
     page.mouse.up()
 
 
+def show_all_at_once(page: Page) -> None:
+    """Look at both pictures over all frames, or over the series."""
+    seen = int(page.get_by_test_id("seen").get_attribute("data-seen") or 0)
+    for mode in ("brightest", "darkest"):
+        page.get_by_test_id(f"show-{mode}").click()
+        expect(page.get_by_test_id("frame-number")).to_have_text(re.compile("^All"), timeout=WAIT)
+        shown(page)
+    expect(page.get_by_test_id("seen")).not_to_have_attribute("data-seen", str(seen))
+    page.get_by_test_id("show-frames").click()
+
+
 def centre_of_canvas(page: Page) -> list[int]:
     """Return the colour in the middle of what is shown."""
     colour: list[int] = shown(page).evaluate(
@@ -104,11 +117,12 @@ def test_a_confirmation_can_be_taken_back_after_cleaning(ready: Page) -> None:
 
 
 def test_a_whole_series_is_confirmed_at_once(ready: Page) -> None:
-    """Confirming the series covers its images at risk, and no other series."""
+    """Confirming the series covers its images at risk that were seen, and no other series."""
     series = [screen(number) for number in (1, 2, 3)]
     other = builders.sc(number=9)
     open_files(ready, [payload(ds, f"{ds.InstanceNumber}.dcm") for ds in [*series, other]])
     choose(ready, "2.dcm")
+    show_all_at_once(ready)
     ready.get_by_test_id("confirm-series").click()
     expect(row(ready, "3.dcm")).to_have_attribute("data-status", "ready")
     assert statuses(ready) == ["attention", "ready", "ready", "ready"]
@@ -202,14 +216,18 @@ def test_a_rectangle_is_moved_and_resized_by_mouse(ready: Page) -> None:
 
 
 def test_a_rectangle_for_the_whole_series_is_in_every_image_of_its_size(ready: Page) -> None:
-    """Images of another size in the same series are left alone, and still need a look."""
+    """Images of another size in the same series are left alone; what was not seen still needs a look."""
     series = [screen(number) for number in (1, 2)]
     larger = screen(3, rows=100, columns=140)
     open_files(ready, [payload(ds, f"{ds.InstanceNumber}.dcm") for ds in [*series, larger]])
     choose(ready, "1.dcm")
     shown(ready)
-    ready.get_by_test_id("whole-series").check()
+    ready.get_by_test_id("tool-cover").click()
+    ready.get_by_test_id("scope").select_option("series")
     ready.get_by_test_id("add-covering").click()
+    expect(row(ready, "1.dcm")).to_have_attribute("data-status", "ready")
+    expect(row(ready, "2.dcm")).to_contain_text("Covered, not seen yet")
+    choose(ready, "2.dcm")
     expect(row(ready, "2.dcm")).to_have_attribute("data-status", "ready")
     expect(row(ready, "3.dcm")).to_have_attribute("data-status", "attention")
     clean(ready)
@@ -226,7 +244,6 @@ def test_an_image_that_joins_a_covered_series_needs_a_look(ready: Page) -> None:
     open_files(ready, [payload(builders.ct(number=1), "1.dcm")])
     choose(ready, "1.dcm")
     shown(ready)
-    ready.get_by_test_id("whole-series").check()
     ready.get_by_test_id("add-covering").click()
     expect(ready.get_by_test_id("undo")).to_be_enabled()
     ready.get_by_test_id("open-files").set_input_files([payload(builders.ct(number=2), "2.dcm")])
@@ -310,6 +327,7 @@ def test_a_proposal_is_accepted_changed_and_undone(ready: Page) -> None:
     proposal = ready.get_by_test_id("proposals").locator("[data-reason=outside-ultrasound-regions]")
     expect(proposal).to_be_visible(timeout=WAIT)
     expect(row(ready, "image.dcm")).to_have_attribute("data-status", "attention")
+    show_all_at_once(ready)
     proposal.click()
     expect(proposal).to_be_disabled()
     expect(row(ready, "image.dcm")).to_have_attribute("data-status", "ready")
@@ -359,12 +377,12 @@ def test_frames_of_a_multi_frame_image_are_stepped_through(ready: Page) -> None:
 
 
 def test_dragging_changes_the_contrast(ready: Page) -> None:
-    """A drag over the picture moves the window, and the reset brings the first one back."""
+    """A drag over the picture moves the window, and a preset brings the file's own back."""
     open_files(ready, [payload(builders.ct())])
     shown(ready)
     values = ready.get_by_test_id("window-values")
     expect(values).to_have_text("C 40 W 400")
     drag(ready, (0.3, 0.5), (0.6, 0.5))
     expect(values).not_to_have_text("C 40 W 400")
-    ready.get_by_test_id("window-reset").click()
+    ready.get_by_test_id("preset").select_option("0")
     expect(values).to_have_text("C 40 W 400")

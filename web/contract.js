@@ -58,6 +58,7 @@ export const PIXELS_NOT_LOADED = "pixels-not-loaded";
  * @property {boolean} preview
  * @property {boolean} redactable
  * @property {{manufacturer: string, model: string}} device
+ * @property {number|null} frame_time  milliseconds from one frame to the next, where the file says so
  * @property {number} header_bytes
  */
 
@@ -99,15 +100,16 @@ export const PIXELS_NOT_LOADED = "pixels-not-loaded";
  */
 
 /**
- * A rectangle in pixels of the image, origin at the top left; frames null means all, else first and last, from 0.
- * `keep_only` turns it around: all that lies outside of such rectangles is covered.
- * @typedef {{frames: [number, number]|null, shape: "rectangle", x: number, y: number, width: number, height: number,
- *   keep_only: boolean}} Redaction
+ * An area in pixels of the image, origin at the top left; frames null means all, else first and last, from 0.
+ * `points` are a polygon's, each a pixel, and the box is the one around them. `keep_only` turns it around: all that lies
+ * outside of such areas is covered.
+ * @typedef {{frames: [number, number]|null, shape: "rectangle"|"ellipse"|"polygon", x: number, y: number, width: number,
+ *   height: number, keep_only: boolean, points?: [number, number][]}} Redaction
  */
 
 /**
  * What a person may want to cover, and why; `reason` is a message id, `label` names a rule.
- * @typedef {{source: "regions"|"device"|"text", reason: string, label: string, areas: Redaction[]}} Proposal
+ * @typedef {{source: "regions"|"device"|"text"|"template", reason: string, label: string, areas: Redaction[]}} Proposal
  */
 
 /**

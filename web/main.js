@@ -34,6 +34,11 @@ list.session = session;
 /** @type {HeaderView} */ (document.querySelector("header-view")).connect(session, pool);
 connectDetail(session);
 connectActions(session, sharing);
+// What leaves is what was decided last: a decision taken meanwhile stops whatever is being saved or sent.
+session.addEventListener("results-voided", () => {
+  if (sharing.busy) notify("decision-changed");
+  sharing.cancel();
+});
 
 const settings = new SettingsDialog(async ({ profile, key, mode }) => {
   await pool.configure(JSON.stringify(profile), key);

@@ -315,6 +315,7 @@ def report(files_json: str) -> str:
                         "code": None,
                         "output": result["name"],
                         **{member: result[member] for member in _REPORTED},
+                        "review": [means for means in reporting.REVIEWS if means in result.get("review", ())],
                     }
                 )
             else:

@@ -3,6 +3,7 @@
 ``{"version", "table_edition", "profile": {"name", "options"}, "files": [entry, ...]}``, and an entry is
 ``{"input": <1-based order>, "status": "clean"|"refused", "code", "tag", "output", "sop_class",
 "transfer_syntax", "actions": {"X": n, ...}, "warnings": [codes], "pixels"}``. Every input has exactly one.
+The page adds ``review``: how a person saw the pixels (:data:`REVIEWS`), never who.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from dicomveil.pipeline import Cleaned
 from dicomveil.profile import Profile
 from dicomveil.tables import TABLE_EDITION
 
-__all__ = ["Entry", "clean_entry", "refused_entry", "report"]
+__all__ = ["REVIEWS", "Entry", "clean_entry", "refused_entry", "report"]
 
 Entry = dict[str, Any]
+#: The one frame was shown; each of several was; all were in one picture of their brightest and one of their
+#: darkest values; a person looked in another program, since the page cannot show the video; areas were drawn.
+REVIEWS = ("shown", "frames", "projection", "elsewhere", "covered")
 
 
 def clean_entry(number: int, cleaned: Cleaned) -> Entry:

@@ -39,6 +39,7 @@ _NUMBERS = {
 }
 _MAX_TEXT = 256
 _MAX_ROWS = 5000
+_MAX_FRAME_TIME = 60_000.0  # ms
 
 
 def _shown(vr: str, value: bytes, encodings: tuple[str, ...], *, little: bool) -> str:
@@ -140,12 +141,22 @@ def summary(instance: Instance, inspection: Inspection) -> dict[str, Any]:
         "rows": inspection.rows,
         "columns": inspection.columns,
         "frames": inspection.frames,
+        "frame_time": _frame_time(head),
         "risks": list(inspection.risks),
         "preview": is_viewable(instance),
         "redactable": is_redactable(instance),
         "has_pixels": inspection.has_pixels,
         "header_bytes": len(head.buffer),
     }
+
+
+def _frame_time(head: DataSet) -> float | None:
+    """Return milliseconds from one frame to the next (PS3.3 C.7.6.5), if the data set tells them."""
+    times = _decimals(head, 0x00181063) or [time for time in _decimals(head, 0x00181065) if time > 0]
+    # Recommended Display Frame Rate or Cine Rate, in frames a second
+    rates = _decimals(head, 0x00082144) or _decimals(head, 0x00180040)
+    found = times[0] if times else 1000 / rates[0] if rates and rates[0] > 0 else 0.0
+    return found if 0 < found < _MAX_FRAME_TIME else None
 
 
 def _decimals(data_set: DataSet | None, tag: int) -> list[float]:

@@ -6,6 +6,8 @@
 /** @typedef {import("../contract.js").Failure} Failure */
 /** @typedef {"reading"|"ready"|"attention"|"refused"|"clean"|"uploaded"} Status */
 
+import { everyFrameHasOne, Sight } from "./sight.js";
+
 export class Item {
   /** @type {Inspection|null} */
   info = null;
@@ -15,6 +17,8 @@ export class Item {
   failure = null;
   /** Another image of its series was covered before this one was opened: what was there may be here, too. */
   suspect = false;
+  /** What of it was really on the screen. */
+  sight = new Sight();
   /** A person said that nothing in the pixels identifies. */
   confirmed = false;
   /** @type {Redaction[]} */
@@ -26,6 +30,8 @@ export class Item {
   /** Counts what voids results: one that was begun under an older count is not taken. */
   revision = 0;
   uploaded = false;
+  /** It is in a request that is under way. */
+  sending = false;
   /** Why the last upload failed. @type {string|null} */
   uploadCode = null;
 
@@ -45,9 +51,35 @@ export class Item {
     return this.needsEyes ? "attention" : "ready";
   }
 
-  /** At risk of burned-in text, and nobody has confirmed or covered it. */
+  /** At risk of burned-in text, and not settled: confirmed, or seen and then covered in every frame. */
   get needsEyes() {
-    return this.atRisk && !this.confirmed && this.redactions.length === 0;
+    return this.atRisk && !this.confirmed && !(this.seen && this.covered);
+  }
+
+  /** @returns {import("./sight.js").Means|null} by which means it was seen, if it was */
+  get seen() {
+    return this.info ? this.sight.means(this.info.frames) : null;
+  }
+
+  /** Every frame has an area: without one in each, the core asks for a confirmation. */
+  get covered() {
+    return this.redactions.length > 0 && everyFrameHasOne(this.redactions, this.info?.frames ?? 1);
+  }
+
+  /** A video cannot be shown here: only a person who saw it elsewhere can say that nothing identifies. */
+  get isVideo() {
+    return this.info?.risks.includes("video") === true && !this.info.preview;
+  }
+
+  /** Nobody can say of an image that nothing identifies before it was on the screen. */
+  get confirmable() {
+    return this.atRisk && (this.seen !== null || this.isVideo);
+  }
+
+  /** For the report: how a person came to a decision. @returns {string[]} */
+  get review() {
+    const seen = this.seen ?? (this.confirmed ? "elsewhere" : null);
+    return [...(seen ? [seen] : []), ...(this.redactions.length ? ["covered"] : [])];
   }
 
   get atRisk() {
@@ -83,6 +115,7 @@ export class Item {
     this.result = null;
     this.failure = null;
     this.uploaded = false;
+    this.sending = false;
     this.uploadCode = null;
   }
 }

@@ -1,7 +1,7 @@
 // The session: the open files, the state of the page, and what a person decided. No DOM, no Python, no network.
 //
 // Events: "state-changed", "items-added" {items}, "items-changed" {items}, "items-cleared", "items-dropped" {items},
-// "selection-changed", "progress", "input-failed" {code}.
+// "selection-changed", "progress", "input-failed" {code}, "results-voided" (what is being saved or sent no longer holds).
 
 import { CodedError, codeOf } from "../errors.js";
 import { each } from "./each.js";
@@ -174,10 +174,29 @@ export class Session extends EventTarget {
     return uid ? this.items.filter((other) => other.info?.series.uid === uid) : [item];
   }
 
-  /** A person has looked (or takes it back). @param {Item[]} items @param {boolean} confirmed */
+  /** How many of the images that need a look have had one. */
+  get looked() {
+    const atRisk = this.items.filter((item) => item.atRisk && !item.refusal);
+    return { seen: atRisk.filter((item) => item.seen || item.confirmed).length, all: atRisk.length };
+  }
+
+  /** This was on the screen, whole. @param {Item[]} items @param {import("./sight.js").Sighting} what */
+  saw(items, what) {
+    for (const item of items) {
+      if (item.sight.has(what)) continue;
+      item.sight.add(what);
+      this.#touch(item);
+    }
+  }
+
+  /**
+   * A person says that nothing in these images identifies, or takes it back. What was never shown is left out.
+   * @param {Item[]} items @param {boolean} confirmed
+   */
   confirm(items, confirmed) {
-    for (const item of items) item.confirmed = confirmed && item.atRisk;
-    this.#review(items);
+    const changed = items.filter((item) => item.confirmed !== confirmed && (!confirmed || item.confirmable));
+    for (const item of changed) item.confirmed = confirmed;
+    this.#review(changed);
   }
 
   /** Set what is covered in each image. @param {Map<Item, Redaction[]>} redactions */
@@ -206,10 +225,12 @@ export class Session extends EventTarget {
 
   /** A decision on these files changed: their results are void. @param {Item[]} items */
   #review(items) {
+    const voided = items.some((item) => item.result);
     for (const item of items) {
       item.invalidate();
       this.#touch(item);
     }
+    if (voided) this.#emit("results-voided");
     if (this.state === "done" && items.length) this.#enter("review");
   }
 

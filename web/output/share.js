@@ -36,6 +36,7 @@ export async function report(pool, signal, items) {
       actions,
       warnings,
       pixels,
+      review: item.review,
     };
   });
   const data = await pool.run(signal, "report", { files }, { urgent: true });

@@ -116,13 +116,14 @@ export class FileList extends HTMLElement {
   /** @param {Item} item */
   #update(item) {
     const { status, code } = item;
-    const state = `${status} ${code} ${item.confirmed} ${item.redactions.length} ${item.tag}`;
+    const state = `${status} ${code} ${item.confirmed} ${item.redactions.length} ${item.tag} ${item.sending} ${item.seen}`;
     if (this.#shown.get(item) === state) return;
     this.#shown.set(item, state);
     const row = /** @type {HTMLElement} */ (this.#rows.get(item));
     row.dataset.status = status;
     if (code) row.dataset.code = code;
     else delete row.dataset.code;
+    row.toggleAttribute("data-sending", item.sending);
     const [name, label] = row.querySelectorAll("span");
     const number = item.info?.instance.number;
     name.textContent = number ? t("list.image", { number, name: fileName(item) }) : fileName(item);
@@ -235,7 +236,10 @@ const fileName = (item) => item.path.slice(item.path.lastIndexOf("/") + 1);
 function stateText(item) {
   const { status, code } = item;
   if (status === "refused" && code) return explain("code", code);
+  if (item.sending) return t("state.sending");
   if (status === "clean" && code) return explain("code", code);
+  if (status === "attention" && item.covered) return t("state.covered-unseen");
+  if (status === "attention" && item.seen) return t("state.seen");
   if (status === "ready" && item.redactions.length)
     return t("state.covered", { count: item.redactions.length });
   if (status === "ready" && item.confirmed) return t("state.confirmed");

@@ -30,9 +30,6 @@ export function connectActions(session, sharing) {
   session.addEventListener("state-changed", draw);
   session.addEventListener("items-changed", draw);
   sharing.addEventListener("sharing-changed", draw);
-  document.addEventListener("image-stepped", (event) =>
-    stepImage(session, /** @type {CustomEvent} */ (event).detail.by),
-  );
   draw();
 }
 
@@ -66,15 +63,14 @@ function drawActions(session, sharing) {
   show("report", idle && state === "done");
   show("next-attention", counts.attention > 0);
   byTestId("next-attention").textContent = t("list.next-attention", { count: counts.attention });
+  drawSeen(session.looked);
 }
 
-/** To the image before or after in the same series. @param {Session} session @param {number} by */
-function stepImage(session, by) {
-  const { selected } = session;
-  if (!selected?.info) return;
-  const rows = [...byTestId("files").querySelectorAll("li.row")];
-  const at = rows.findIndex((row) => row.getAttribute("aria-current") === "true");
-  const index = Number(/** @type {HTMLElement|undefined} */ (rows[at + by])?.dataset.index);
-  const next = session.items[index];
-  if (next?.info?.series.uid === selected.info.series.uid) session.select(next);
+/** How many of the images that need a look had one. @param {{seen: number, all: number}} looked */
+function drawSeen({ seen, all }) {
+  const element = byTestId("seen");
+  element.hidden = all === 0;
+  element.dataset.seen = String(seen);
+  element.dataset.total = String(all);
+  element.textContent = t("list.seen", { seen, all });
 }

@@ -3,29 +3,41 @@
 
 import { byTestId, el } from "../dom.js";
 import { t } from "../i18n.js";
-import { same } from "./coverings.js";
+import { same } from "./shapes.js";
 
 /** @typedef {import("../contract.js").Proposal} Proposal */
 /** @typedef {import("../contract.js").Redaction} Redaction */
 /** @typedef {import("../model/session.js").Session} Session */
 /** @typedef {import("../pool/worker-pool.js").WorkerPool} WorkerPool */
+/** @typedef {import("./templates.js").Templates} Templates */
+
+/** Who goes through a series in a hurry does not wait for proposals. */
+const REST_MS = 250;
 
 export class Proposals {
   #abort = new AbortController();
   #session;
   #pool;
+  #templates;
   #accept;
   #panel = byTestId("proposals");
+  /** What the core proposes for the chosen image. @type {Proposal[]} */
+  #found = [];
   /** @type {Map<HTMLButtonElement, Redaction[]>} */
   #buttons = new Map();
 
-  /** @param {Session} session @param {WorkerPool} pool @param {(areas: Redaction[]) => void} accept */
-  constructor(session, pool, accept) {
+  /**
+   * @param {Session} session @param {WorkerPool} pool @param {Templates} templates
+   * @param {(areas: Redaction[]) => void} accept
+   */
+  constructor(session, pool, templates, accept) {
     this.#session = session;
     this.#pool = pool;
+    this.#templates = templates;
     this.#accept = accept;
     session.addEventListener("selection-changed", () => this.#load());
     session.addEventListener("items-changed", () => this.#refresh());
+    templates.addEventListener("templates-changed", () => this.#show());
   }
 
   async #load() {
@@ -33,15 +45,25 @@ export class Proposals {
     this.#abort = new AbortController();
     const { signal } = this.#abort;
     const item = this.#session.selected;
-    this.#buttons.clear();
-    this.#panel.replaceChildren();
-    this.#refresh();
-    if (!item?.info?.redactable || !item.atRisk) return;
+    this.#found = [];
+    this.#show();
+    await new Promise((resolve) => setTimeout(resolve, REST_MS));
+    if (signal.aborted || !item?.info?.redactable || !item.atRisk) return;
     const args = { file: item.file, request: { text: true } };
     // Without proposals the person looks all the same: a failure is no news.
     const proposals = await this.#pool.run(signal, "propose", args, { urgent: true }).catch(() => []);
     if (signal.aborted) return;
-    this.#panel.replaceChildren(...grouped(proposals).map((proposal) => this.#button(proposal)));
+    this.#found = proposals;
+    this.#show();
+  }
+
+  #show() {
+    const info = this.#session.selected?.info;
+    const own = info?.redactable ? this.#templates.proposalsFor(info) : [];
+    this.#buttons.clear();
+    this.#panel.replaceChildren(
+      ...[...own, ...grouped(this.#found)].map((proposal) => this.#button(proposal)),
+    );
     this.#refresh();
   }
 
@@ -61,7 +83,7 @@ export class Proposals {
     const item = this.#session.selected;
     for (const [button, areas] of this.#buttons)
       button.disabled = areas.every((area) => item?.redactions.some((one) => same(one, area)));
-    this.#panel.hidden = !this.#buttons.size || !item?.atRisk || item.confirmed;
+    this.#panel.hidden = !this.#buttons.size || item?.confirmed === true;
   }
 }
 

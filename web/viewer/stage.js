@@ -1,196 +1,113 @@
-// The stage: a canvas with the picture, and above it the rectangles as elements that take focus, pointer and keys.
+// The stage: a canvas with the picture and the areas above it, and what a pointer on it does.
 
 import { el } from "../dom.js";
-import { t } from "../i18n.js";
-import { boxFromCorners, moved, outsideOf, resized } from "./coverings.js";
+import { Areas } from "./areas.js";
+import { Camera } from "./camera.js";
+import { Drawing } from "./drawing.js";
+import { follow } from "./pointer.js";
 
 /** @typedef {import("../contract.js").Redaction} Redaction */
-/** @typedef {import("./coverings.js").Box} Box */
-/** @typedef {{added(box: Box): void, changed(from: Redaction, box: Box): void, removed(box: Redaction): void,
- *   windowed(dx: number, dy: number): void, stepped(by: number): void}} Listener */
+/** @typedef {import("./shapes.js").Point} Point */
+/** @typedef {"window"|"move"|"cover"} Tool */
+/** @typedef {import("./areas.js").Listener & {added(area: Redaction): void, windowed(dx: number, dy: number): void,
+ *   released(): void, stepped(by: number): void}} Listener */
 
-const STEP = 1;
-const BIG_STEP = 10;
+/** A mouse wheel reports about so many pixels a notch. */
+const NOTCH = 40;
 
 export class Stage {
   canvas = el("canvas", { data: { testid: "canvas" } });
-  #layer = el("div", { className: "coverings" });
-  root = el("div", { className: "stage-box" }, this.canvas, this.#layer);
-  /** What a drag on the picture does. @type {"window"|"cover"} */
-  tool = "window";
-  /** Rectangles can be drawn here. */
-  editable = false;
   #listener;
+  areas;
+  drawing;
+  root;
+  camera;
+  /** What a drag on the picture does. @type {Tool} */
+  tool = "window";
+  /** @type {import("./shapes.js").Shape} */
+  shape = "rectangle";
 
-  /** @param {Listener} listener */
-  constructor(listener) {
+  /** @param {HTMLElement} stage @param {Listener} listener */
+  constructor(stage, listener) {
     this.#listener = listener;
-    this.root.addEventListener("pointerdown", (event) => this.#down(event));
+    const at = (/** @type {PointerEvent} */ event) => this.#at(event);
+    this.areas = new Areas(listener, at);
+    this.drawing = new Drawing(this.areas, at, (area) => listener.added(area));
+    this.root = el("div", { className: "stage-box" }, this.canvas, this.areas.root);
+    this.camera = new Camera(stage, this.root);
+    stage.tabIndex = 0; // the keys of the viewer have a place to go
+    stage.append(this.root);
+    stage.addEventListener("pointerdown", (event) => this.#down(event));
+    stage.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
   }
 
-  /** @param {ImageData} image */
-  show(image) {
+  /** @param {ImageData} image @param {number} width @param {number} height  of the whole picture: the image may be coarser */
+  show(image, width, height) {
     if (this.canvas.width !== image.width || this.canvas.height !== image.height) {
       this.canvas.width = image.width;
       this.canvas.height = image.height;
-      this.root.style.setProperty("--ratio", String(image.width / image.height));
     }
+    this.camera.size(width, height);
+    this.areas.size = { columns: width, rows: height };
     this.canvas.getContext("2d")?.putImageData(image, 0, 0);
   }
 
-  /** @param {Redaction[]} redactions @param {Redaction|null} focus */
-  cover(redactions, focus = null) {
-    const { width, height } = this.canvas;
-    const boxes = redactions.map((redaction, index) => {
-      const box = el("div", {
-        className: redaction.keep_only ? "covering keep" : "covering",
-        tabIndex: 0,
-        role: "group",
-        ariaLabel: label(index + 1, redaction),
-        data: { testid: "covering" },
-      });
-      place(box, redaction, width, height);
-      box.append(el("span", { className: "grip" }));
-      box.addEventListener("keydown", (event) => this.#key(event, redaction));
-      box.addEventListener("pointerdown", (event) => this.#grab(event, box, redaction));
-      return box;
-    });
-    const outside = el("div", { className: "outside" });
-    outside.style.clipPath = outsideOf(redactions, width, height);
-    outside.hidden = !outside.style.clipPath;
-    this.#layer.replaceChildren(outside, ...boxes);
-    const index = focus ? redactions.indexOf(focus) : -1;
-    if (index >= 0) boxes[index].focus();
+  /** @param {Tool} tool */
+  use(tool) {
+    this.tool = tool;
+    this.root.dataset.tool = tool;
+    this.drawing.cancel();
   }
 
-  /** Where a pointer is, in pixels of the image. @param {PointerEvent} event @returns {[number, number]} */
+  /** What a drag of the tool does, for keys. @param {number} dx @param {number} dy  pixels of the screen */
+  drag(dx, dy) {
+    if (this.tool === "move") this.camera.move(dx, dy);
+    else this.#listener.windowed(dx, dy);
+  }
+
+  /** Where a pointer is, in pixels of the image. @param {PointerEvent} event @returns {Point} */
   #at(event) {
     const area = this.canvas.getBoundingClientRect();
-    const x = ((event.clientX - area.left) / area.width) * this.canvas.width;
-    const y = ((event.clientY - area.top) / area.height) * this.canvas.height;
-    return [x, y];
+    const { columns, rows } = this.areas.size;
+    const x = ((event.clientX - area.left) / area.width) * columns;
+    return [x, ((event.clientY - area.top) / area.height) * rows];
   }
 
   /** @param {PointerEvent} event */
   #down(event) {
-    if (event.button !== 0 || !this.canvas.width) return;
+    if (this.root.hidden || !this.canvas.width || event.button > 1) return;
     event.preventDefault();
-    if (this.tool === "cover" && this.editable) this.#draw(event);
-    else this.#drag(event, (dx, dy) => this.#listener.windowed(dx, dy));
+    /** @type {HTMLElement} */ (event.currentTarget).focus({ preventScroll: true });
+    const cover = event.button === 0 && this.tool === "cover" && this.areas.editable;
+    if (cover && this.shape === "polygon") this.drawing.point(event);
+    else if (cover) this.drawing.box(event, this.shape);
+    else this.#drag(event, event.button === 1 ? "move" : this.tool);
   }
 
-  /** @param {PointerEvent} start */
-  #draw(start) {
-    const { width, height } = this.canvas;
-    const [x0, y0] = this.#at(start);
-    const box = el("div", { className: "covering drawing" });
-    this.#layer.append(box);
-    let last = boxFromCorners(x0, y0, x0, y0, width, height);
-    let moves = 0;
-    follow(
-      this.root,
-      start,
-      (event) => {
-        moves += 1;
-        last = boxFromCorners(x0, y0, ...this.#at(event), width, height);
-        place(box, last, width, height);
-      },
-      (done) => {
-        box.remove();
-        if (done && moves && last.width > 1 && last.height > 1) this.#listener.added(last);
-      },
-    );
-  }
-
-  /** @param {PointerEvent} start @param {HTMLElement} box @param {Redaction} redaction */
-  #grab(start, box, redaction) {
-    if (start.button !== 0 || !this.editable) return;
-    start.stopPropagation();
-    const { width, height } = this.canvas;
-    const change = /** @type {HTMLElement} */ (start.target).matches(".grip") ? resized : moved;
-    const [x0, y0] = this.#at(start);
-    /** @type {Box} */
-    let last = redaction;
-    follow(
-      this.root,
-      start,
-      (event) => {
-        const [x, y] = this.#at(event);
-        last = change(redaction, Math.round(x - x0), Math.round(y - y0), width, height);
-        place(box, last, width, height);
-      },
-      (done) => {
-        if (done && last !== redaction) this.#listener.changed(redaction, last);
-        else place(box, redaction, width, height);
-      },
-    );
-    box.focus();
-  }
-
-  /** @param {PointerEvent} start @param {(dx: number, dy: number) => void} moved */
-  #drag(start, moved) {
+  /** @param {PointerEvent} start @param {Tool} tool */
+  #drag(start, tool) {
     let { clientX: x, clientY: y } = start;
-    follow(
-      this.root,
-      start,
-      (event) => {
-        moved(event.clientX - x, event.clientY - y);
-        x = event.clientX;
-        y = event.clientY;
-      },
-      () => {},
-    );
+    const moved = (/** @type {PointerEvent} */ event) => {
+      const [dx, dy] = [event.clientX - x, event.clientY - y];
+      if (tool === "move") this.camera.move(dx, dy);
+      else this.#listener.windowed(dx, dy);
+      x = event.clientX;
+      y = event.clientY;
+    };
+    follow(this.root, start, moved, () => this.#listener.released());
   }
 
-  /** @param {KeyboardEvent} event @param {Redaction} redaction */
-  #key(event, redaction) {
-    if (!this.editable) return;
-    const { width, height } = this.canvas;
-    const step = event.ctrlKey || event.altKey ? BIG_STEP : STEP;
-    const direction = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[
-      event.key
-    ];
-    if (direction) {
-      const [dx, dy] = direction;
-      const change = event.shiftKey ? resized : moved;
-      this.#listener.changed(redaction, change(redaction, dx * step, dy * step, width, height));
-    } else if (event.key === "Delete" || event.key === "Backspace") this.#listener.removed(redaction);
-    else return;
+  #wheeled = 0;
+  /** @param {WheelEvent} event */
+  #wheel(event) {
+    if (this.root.hidden) return;
     event.preventDefault();
-    event.stopPropagation();
+    const turned = event.deltaMode === 0 ? event.deltaY / NOTCH : event.deltaY;
+    if (event.ctrlKey) return this.camera.zoom(-Math.sign(turned) * Math.min(Math.abs(turned), 1), event);
+    this.#wheeled += turned;
+    const steps = Math.trunc(this.#wheeled);
+    if (!steps) return;
+    this.#wheeled -= steps;
+    this.#listener.stepped(Math.sign(steps));
   }
-}
-
-/** @param {number} number @param {Box} box */
-const label = (number, { x, y, width, height }) => t("viewer.covering", { number, x, y, width, height });
-
-/** @param {HTMLElement} element @param {Box} box @param {number} width @param {number} height */
-function place(element, box, width, height) {
-  const percent = (/** @type {number} */ part, /** @type {number} */ whole) => `${(part / whole) * 100}%`;
-  element.style.left = percent(box.x, width);
-  element.style.top = percent(box.y, height);
-  element.style.width = percent(box.width, width);
-  element.style.height = percent(box.height, height);
-}
-
-/**
- * Follow one pointer until it is released (done) or lost.
- * @param {HTMLElement} element @param {PointerEvent} start
- * @param {(event: PointerEvent) => void} moved @param {(done: boolean) => void} ended
- */
-function follow(element, start, moved, ended) {
-  const stop = new AbortController();
-  const { signal } = stop;
-  element.setPointerCapture(start.pointerId);
-  const finish = (/** @type {boolean} */ done) => {
-    stop.abort();
-    ended(done);
-  };
-  element.addEventListener("pointermove", (event) => event.pointerId === start.pointerId && moved(event), {
-    signal,
-  });
-  element.addEventListener("pointerup", (event) => event.pointerId === start.pointerId && finish(true), {
-    signal,
-  });
-  element.addEventListener("pointercancel", () => finish(false), { signal });
 }

@@ -1,0 +1,52 @@
+// Tells the session what was really on the screen: the whole picture, drawn, in a page that is in front.
+
+/** @typedef {import("../model/session.js").Session} Session */
+/** @typedef {import("./view.js").View} View */
+
+/** How much of the picture has to be in sight; the rest is rounding. */
+const WHOLE = 0.99;
+
+export class Looking extends EventTarget {
+  /** All of the picture is in sight: not magnified, not behind another tab of the page. */
+  whole = false;
+  #session;
+  #view;
+  /** Counts pictures, so that one that was replaced before it was on the screen does not count. */
+  #drawn = 0;
+
+  /** @param {Session} session @param {View} view @param {HTMLCanvasElement} canvas */
+  constructor(session, view, canvas) {
+    super();
+    this.#session = session;
+    this.#view = view;
+    const observer = new IntersectionObserver(
+      (entries) => {
+        this.whole = (entries.at(-1)?.intersectionRatio ?? 0) >= WHOLE;
+        this.look();
+        this.dispatchEvent(new CustomEvent("sight-changed"));
+      },
+      { threshold: [0, WHOLE] },
+    );
+    observer.observe(canvas);
+    view.addEventListener("loaded", () => this.look());
+    document.addEventListener("visibilitychange", () => this.look());
+  }
+
+  /** A picture was drawn: after the next but one frame of the browser it was on the screen, if it still is. */
+  look() {
+    this.#drawn += 1;
+    const drawn = this.#drawn;
+    const { item, frame, mode, projection } = this.#view;
+    if (!item || !this.#counts) return;
+    const items = mode === "frames" ? [item] : (projection?.items ?? []);
+    requestAnimationFrame(() => {
+      if (drawn !== this.#drawn || !this.#counts) return;
+      requestAnimationFrame(() => this.#session.saw(items, mode === "frames" ? frame : mode));
+    });
+  }
+
+  get #counts() {
+    const { picture, settled, cleaned } = this.#view;
+    return picture !== null && settled && !cleaned && this.whole && document.visibilityState === "visible";
+  }
+}

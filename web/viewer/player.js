@@ -1,0 +1,47 @@
+// Plays the frames of an image, over and over, at their own pace.
+
+/** @typedef {import("./view.js").View} View */
+
+/** For images that name no frame time. */
+const FRAME_MS = 100;
+/** Faster than the screen makes no sense; slower than this is no film. */
+const [LEAST_MS, MOST_MS] = [1000 / 60, 2000];
+
+export class Player extends EventTarget {
+  playing = false;
+  #view;
+
+  /** @param {View} view */
+  constructor(view) {
+    super();
+    this.#view = view;
+  }
+
+  /** @param {boolean} playing */
+  set(playing) {
+    const wanted = playing && this.#view.frames > 1 && this.#view.picture !== null;
+    if (this.playing === wanted) return;
+    this.playing = wanted;
+    this.dispatchEvent(new CustomEvent("playing-changed"));
+    if (wanted) this.#run();
+  }
+
+  toggle() {
+    this.set(!this.playing);
+  }
+
+  /** Until it is stopped, or something else is shown; a frame that comes late makes the next wait less. */
+  async #run() {
+    const view = this.#view;
+    const { item } = view;
+    const pace = Math.min(Math.max(item?.info?.frame_time || FRAME_MS, LEAST_MS), MOST_MS);
+    let due = performance.now();
+    while (this.playing && view.item === item && !view.problem) {
+      due = Math.max(due + pace, performance.now() - pace);
+      await new Promise((resolve) => setTimeout(resolve, Math.max(due - performance.now(), 0)));
+      await new Promise((resolve) => requestAnimationFrame(resolve)); // not while nobody can see it
+      if (this.playing && view.item === item) await view.go((view.frame + 1) % view.frames);
+    }
+    this.set(false);
+  }
+}
