@@ -501,6 +501,15 @@ _SEEDS = [
     "19 Mar 1947",
     "March 19, 1947",
     "19-MAR-1947",
+    "19 de marzo de 1947",
+    "19 mars 1947",
+    "le 19.3.47",
+    "3/19/47",
+    "47-03-19",
+    "19 Mar 47",
+    "470319",
+    "031947",
+    "Fantasiestadt 2",
     "20210523",
     "23.05.2021",
     "see 1.2.826.0.1.3680043.10.9999.3.1",
@@ -616,6 +625,96 @@ def test_identifiers_are_found_in_every_character_set(charset: object, name: str
         item.TriggerSourceOrType = f"x {seed}"
 
     assert ("identifier-remains", 0x00181061) in against(changed(nested), given)
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        "山田太郎",
+        "山田 太郎",
+        "太郎",
+        "太郎・山田",
+        "やまだ",
+        "ヤマダ",
+        "ﾔﾏﾀﾞ",
+        "たろうやまだ",
+        "YAMADA",
+        "tarou yamada",
+    ],
+)
+def test_every_group_of_a_name_is_found(seed: str) -> None:
+    """Ideographic and phonetic groups count, in any order, spaced or not, in either Kana and in any width."""
+    given = builders.ct()
+    given.SpecificCharacterSet = ["", "ISO 2022 IR 87"]
+    given.PatientName = "Yamada^Tarou=山田^太郎=やまだ^たろう"
+
+    def change(ds: Dataset) -> None:
+        ds.SpecificCharacterSet = "ISO_IR 192"
+        ds.TriggerSourceOrType = f"x {seed} 3"
+
+    assert ("identifier-remains", 0x00181061) in against(changed(change), given)
+
+
+def test_dates_in_other_scripts_are_found() -> None:
+    """A date with the signs for year, month and day is a date."""
+
+    def change(ds: Dataset) -> None:
+        ds.SpecificCharacterSet = "ISO_IR 192"
+        ds.TriggerSourceOrType = "1947年3月19日"
+
+    assert ("identifier-remains", 0x00181061) in against(changed(change), builders.ct())
+
+
+@pytest.mark.parametrize("text", ["1.19.3.47", "19.3.47.1", "12.3.47", "1470319", "470319.5", "19x3x47"])
+def test_other_numbers_are_no_birth_date(text: str) -> None:
+    """What goes on as a version or a number does is none."""
+    assert not against(changed(_set("TriggerSourceOrType", text)), builders.ct())
+
+
+def test_a_birth_date_counts_where_full_dates_are_kept() -> None:
+    """Full dates keep those of the study, not the birth date (PS3.15 Table E.1-1)."""
+    option = "retain_longitudinal_full_dates"
+    good = cleaned(builders.ct(), builders.EXPLICIT, option)
+    output = changed(_set("TriggerSourceOrType", "19.03.1947"), good)
+    assert ("identifier-remains", 0x00181061) in against(output, builders.ct(), option)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "tag"), [("ScheduledStationAETitle", 0x00400001), ("RetrieveAETitle", 0x00080054)]
+)
+def test_ae_titles_are_found(keyword: str, tag: int) -> None:
+    """AE titles name machines: those of every attribute count, those that consist of vocabulary do not."""
+    given = builders.ct()
+    setattr(given, keyword, "QUELLE7")
+    assert ("identifier-remains", 0x00181061) in against(
+        changed(_set("TriggerSourceOrType", "from QUELLE7")), given
+    )
+    setattr(given, keyword, "STORAGE")
+    assert not against(changed(_set("TriggerSourceOrType", "STORAGE")), given)
+
+
+def test_words_of_an_institution() -> None:
+    """A town in an institution's name counts, but neither what it is, nor the maker of the device."""
+    given = builders.ct()
+    given.InstitutionName = "Universitätsklinikum Quellendorf Ackmetron"
+    given.Manufacturer = "ACKMETRON"
+    assert ("identifier-remains", 0x00181061) in against(
+        changed(_set("TriggerSourceOrType", "Quellendorf")), given
+    )
+    assert not against(changed(_set("TriggerSourceOrType", "Klinikum")), given)
+    assert not against(changed(_set("Manufacturer", "ACKMETRON")), given)
+
+
+@pytest.mark.parametrize("value", ["2021", "202105", "2021+0100", "202105-0500"])
+def test_years_and_months_are_moved(value: str) -> None:
+    """A DT value of year, or year and month, passes where it is the input's, moved from its middle."""
+    given = builders.ct()
+    given.AcquisitionDateTime = value
+    assert not against(cleaned(given), given)
+    ds = pydicom.dcmread(io.BytesIO(cleaned(given)))
+    assert ds.AcquisitionDateTime != value
+    output = changed(_set("AcquisitionDateTime", value), cleaned(given))
+    assert ("date-not-shifted", 0x0008002A) in against(output, given)
 
 
 def test_text_in_an_undeclared_character_set_is_found() -> None:

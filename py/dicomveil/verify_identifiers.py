@@ -38,6 +38,7 @@ __all__ = [
     "collect_identifiers",
     "dates_in",
     "is_pseudonym",
+    "moved",
     "shifted",
     "uids_in",
 ]
@@ -66,8 +67,10 @@ _KINDS: dict[int, str] = {
     **dict.fromkeys((0x00080080, 0x00081040, 0x00120031, 0x00120060, 0x00321033, 0x00100021), "institution"),
     **dict.fromkeys((0x00081010, 0x00400010, 0x00400242, 0x00400001, 0x00400241, 0x00080055), "station"),
 }
+_SHORTEST_PLACE = 5
+_BIRTH_DATE = 0x00100030
 #: VRs and tags that hold identifiers.
-_HELD_IN = (frozenset({"UI", "DA", "DT", "PN"}), frozenset(_KINDS))
+_HELD_IN = (frozenset({"AE", "UI", "DA", "DT", "PN"}), frozenset(_KINDS))
 _RETAINED_BY = {
     "device": "retain_device_identity",
     "station": "retain_device_identity",
@@ -84,7 +87,10 @@ _SPECIAL_LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "þ": "th", "ð": "d", "\u0131": "i"}
 )
 _MARKS = re.compile("[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u3099\u309a]+")
+#: Katakana as Hiragana: the phonetic group of a name may be in either.
+_KANA = {katakana: katakana - 0x60 for katakana in range(0x30A1, 0x30F7)}
 _DIGITS8 = re.compile(rb"\d{8}")
+_PARTIAL = re.compile(rb"(\d{4}(?:0[1-9]|1[0-2])?)(?:[+-]\d{4})?")
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ud7ff\uf900-\ufaff]")
 
 
@@ -93,7 +99,7 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     text = unicodedata.normalize("NFKD", text.casefold().translate(_SPECIAL_LETTERS))
-    return unicodedata.normalize("NFC", _MARKS.sub("", text))
+    return unicodedata.normalize("NFC", _MARKS.sub("", text)).translate(_KANA)
 
 
 @lru_cache(maxsize=128)
@@ -147,6 +153,16 @@ def dates_in(value: bytes) -> Iterator[str]:
                 yield day.decode()
 
 
+def moved(part: bytes, days: int) -> str | None:
+    """Return a DT value of a year, or of year and month, moved from its middle; ``None`` for any other."""
+    match = _PARTIAL.fullmatch(part.strip(b" \0"))
+    if match is None:
+        return None
+    known = match[1].decode()
+    day = shifted((known + "0715"[len(known) - 8 :])[:8], days)
+    return day and day[: len(known)]
+
+
 @lru_cache(maxsize=4096)
 def _is_date(day: str) -> bool:
     try:
@@ -193,6 +209,9 @@ class Identifiers:
         #: (kind, raw value, Specific Character Set)
         self.raw: set[tuple[str, bytes, bytes]] = set()
         self.dates: set[str] = set()
+        #: Those of birth, and DT values that are no whole dates.
+        self.births: set[str] = set()
+        self.partial: set[bytes] = set()
         self.uids: set[str] = set()
         #: Codes of what could not be read, with tags.
         self.unread: list[tuple[str, int | None]] = []
@@ -206,6 +225,7 @@ class Identifiers:
         kept = Identifiers()
         kept.raw = {item for item in self.raw if item[0] not in dropped} if dropped else self.raw
         kept.dates = set() if "retain_longitudinal_full_dates" in options else self.dates
+        kept.births, kept.partial = self.births, self.partial
         kept.uids = set() if "retain_uids" in options else self.uids
         kept.unread = self.unread
         return kept
@@ -232,10 +252,14 @@ def collect_identifiers(input: Source) -> Identifiers:  # noqa: A002 - the contr
                 uids.update(uids_in(value))
             elif vr in {"DA", "DT"}:
                 dates.update(dates_in(value))
+                if tag == _BIRTH_DATE:
+                    found.births.update(dates_in(value))
+                elif vr == "DT":
+                    found.partial.update(part for part in value.split(b"\\") if moved(part, 0))
             elif vr == "PN":
                 raw.add(("name", value, charset))
-            elif tag in kinds:
-                raw.add((kinds[tag], value, charset))
+            elif tag in kinds or vr == "AE":
+                raw.add((kinds.get(tag, "station"), value, charset))
     except Malformed as error:
         found.unread.append((error.code, error.tag))
     found.uids = {uid for uid in uids if uid != "2.25.0" and not tables.is_standard_uid(uid)}
@@ -307,10 +331,18 @@ class _Forms:
             if not re.search(r"\d", run) and all(len(word) < 3 or is_vocabulary(word) for word in letters):
                 continue
             self.runs[run] = kind
+            if kind == "institution":
+                self._add_place(letters)
             self.spelled[piece.casefold().strip(" \0")] = ""
             bare = run.lstrip("0")
             if run.isdigit() and len(bare) >= 5:
                 self.runs.setdefault(bare, kind)
+
+    def _add_place(self, letters: list[str]) -> None:
+        """Add the words of an institution's name that are no words of medicine: a town, a founder."""
+        for word in letters:
+            if len(word) >= _SHORTEST_PLACE and not (is_vocabulary(word) or word in _medical_words()):
+                self.runs.setdefault(word, "place")
 
     def needles(self) -> tuple[Needle, ...]:
         """Encode everything as it may stand in a binary value."""
@@ -339,6 +371,13 @@ def _vocabulary() -> frozenset[str]:
     meanings = " ".join(meaning for _code, meaning in tables.METHOD_CODES.values())
     words = LETTERS.findall(fold(f"{names} {meanings} {listed}"))
     return frozenset(word for word in words if len(word) > 2)
+
+
+@cache
+def _medical_words() -> frozenset[str]:
+    """Return the words that descriptions may keep, and what institutions are: they name no place."""
+    listed = [pkgutil.get_data(__package__, f"data/{name}.txt") for name in ("vocabulary", "place_words")]
+    return frozenset(fold(b" ".join(filter(None, listed)).decode()).split())
 
 
 def is_vocabulary(word: str) -> bool:

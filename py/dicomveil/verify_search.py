@@ -15,12 +15,15 @@ Rules against false alarms:
 * Identifiers count from four characters. Those of four and five must stand alone, and if they are mere digits
   they do not count inside the model or version of a device. Identifiers, places and stations that consist of
   vocabulary ("RADIOLOGY", "UNKNOWN") or of one repeated character do not count.
-* A station or an AE title that is also the name of the device's model does not count there.
+* Of an institution's name the whole counts, and each word from five letters that is neither of the DICOM
+  vocabulary nor one of medicine, nor one for an institution ("Klinikum", "county").
+* A station, an AE title or a word of an institution's name that is also the name of the device's maker or
+  model does not count there.
 * In IS and DS only a whole value that equals an identifier of at least six digits or a date counts, in TM one
   that is longer than a time.
-* Dates count in text in spellings with a four-digit year. Elements of VR DA and DT are compared as dates:
-  minus the shift each must be one of the input's. That a shifted date coincides with another date of the
-  input is no finding.
+* Dates count in text in spellings with a four-digit year, a birth date also with two digits of it. Elements
+  of VR DA and DT are compared as dates: minus the shift each must be one of the input's. That a shifted date
+  coincides with another date of the input is no finding.
 * In binary values, words of less than five letters count only inside at least eight printable characters.
 * Our own pseudonyms never count.
 """
@@ -62,17 +65,52 @@ _DEVICE_TEXT = frozenset(
 
 _LONGEST_TIME = 6  # digits of HHMMSS
 
-_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-_SPELLED = re.compile(
-    r"(?<!\d)(?:(\d{4})(\d\d)(\d\d)"  # 20260311
-    r"|(\d{4})[-/. _](\d{1,2})[-/. _](\d{1,2})"  # 2026-03-11
-    r"|(\d{1,2})[-/. _]{1,2}(\d{1,2})[-/. _]{1,2}(\d{4})"  # 11.03.2026, 03/11/2026
-    r"|(\d\d)(\d\d)(\d{4})"  # 11032026
-    r"|(\d{1,2})(?:st|nd|rd|th)?[-. /_]{0,2}([a-zä]{3})[a-z]*[-., /_]{0,2}(\d{4})"  # 11 March 2026
-    r"|(\d{4})[-. /_]?([a-z]{3})[a-z]*[-. /_]{0,2}(\d{1,2}))(?!\d)"  # 2026-Mar-11
-    r"|([a-z]{3})[a-z]*[-. ]{1,2}(\d{1,2})(?:st|nd|rd|th)?[, ]{1,2}(\d{4})(?!\d)",  # March 11, 2026
-    re.ASCII,
+#: Beginnings of the months' names in the languages of the page and their neighbours, folded -> numbers.
+_MONTH_NAMES = """
+jan gen ene sty led | feb fev lut uno | mar mrz mrt maa bre | apr avr abr kwi dub | may mai maj mag mei kve
+| jun jui giu cze cer | jul jui lug lip | aug aou ago sie srp | sep set wrz zar | oct okt ott out paz rij
+| nov lis | dec dez dic des gru pro
+"""
+_MONTHS: dict[str, tuple[int, ...]] = {}
+for _number, _names in enumerate(_MONTH_NAMES.split("|"), 1):
+    for _name in _names.split():
+        _MONTHS[_name] = (*_MONTHS.get(_name, ()), _number)
+
+_SEP, _GAP, _NAME = r"[-/. _,]{1,2}", r"[-., /_]{0,2}", r"(?P<n>[a-z]{3})[a-z]*"
+#: Spellings with a four-digit year. The same digits may be read in more than one way.
+_SPELLED = tuple(
+    re.compile(rf"(?<!\d){form}(?!\d)", re.ASCII)
+    for form in (
+        r"(?P<y>\d{4})(?P<m>\d\d)(?P<d>\d\d)",
+        r"(?P<d>\d\d)(?P<m>\d\d)(?P<y>\d{4})",
+        r"(?P<m>\d\d)(?P<d>\d\d)(?P<y>\d{4})",
+        rf"(?P<y>\d{{4}}){_SEP}(?P<m>\d{{1,2}}){_SEP}(?P<d>\d{{1,2}})",
+        rf"(?P<d>\d{{1,2}}){_SEP}(?P<m>\d{{1,2}}){_SEP}(?P<y>\d{{4}})",
+        rf"(?P<m>\d{{1,2}}){_SEP}(?P<d>\d{{1,2}}){_SEP}(?P<y>\d{{4}})",
+        r"(?P<y>\d{4})\s?[\u5e74\ub144]\s?(?P<m>\d{1,2})\s?[\u6708\uc6d4]\s?(?P<d>\d{1,2})",
+        rf"(?P<d>\d{{1,2}})(?:st|nd|rd|th|er)?{_GAP}(?:de |of )?{_NAME}{_GAP}(?:de )?(?P<y>\d{{4}})",
+        rf"(?P<y>\d{{4}})[-. /_]?{_NAME}[-. /_]{{0,2}}(?P<d>\d{{1,2}})",
+        rf"{_NAME}[-. ]{{1,2}}(?P<d>\d{{1,2}})(?:st|nd|rd|th)?[, ]{{1,2}}(?P<y>\d{{4}})",
+    )
 )
+
+
+@lru_cache(maxsize=256)
+def _short_birth_date(day: str) -> re.Pattern[str]:
+    """Match a birth date with a year of two digits; without separators only where it stands alone."""
+    year, month, number = day[2:4], day[4:6], day[6:]
+    m, d, sep = (
+        month.replace("0", "0?", month[0] == "0"),
+        number.replace("0", "0?", number[0] == "0"),
+        r"[-/. _]",
+    )
+    names = "|".join(name for name, numbers in _MONTHS.items() if int(month) in numbers)
+    forms = (
+        f"{d}{sep}{m}{sep}{year}", f"{m}{sep}{d}{sep}{year}", f"{year}{sep}{m}{sep}{d}",
+        rf"{d}{sep}?(?:{names})[a-z]*{sep}{{0,2}}{year}",
+        f"{year}{month}{number}", f"{number}{month}{year}", f"{month}{number}{year}",
+    )  # fmt: skip
+    return re.compile(rf"(?<![\d.])(?<!\d[-/_])(?:{'|'.join(forms)})(?![\d])(?![-/._]\d)", re.ASCII)
 
 
 def find_in_text(identifiers: Identifiers, batch: list[Element]) -> list[tuple[int, ...]]:
@@ -90,7 +128,8 @@ def find_in_text(identifiers: Identifiers, batch: list[Element]) -> list[tuple[i
     suspicious = (
         not compiled.words.keys().isdisjoint(LETTERS.findall(text))
         or any(run in squeezed for run in compiled.runs)
-        or any(year in text for year in {day[:4] for day in identifiers.dates})
+        or any(year in text for year in {day[:4] for day in identifiers.dates | identifiers.births})
+        or any(_short_birth_date(day).search(text) for day in identifiers.births)
         or any(root in text for root in {uid[:9] for uid in identifiers.uids})
     )
     if not suspicious:
@@ -116,7 +155,10 @@ def _holds_identifier(identifiers: Identifiers, compiled: Compiled, element: Ele
     for run, kind in compiled.runs.items():
         if run in squeezed and _counts(run, kind, element.tag, text, squeezed):
             return True
-    if identifiers.dates and any(day in identifiers.dates for day in _spelled_dates(text)):
+    days = identifiers.dates | identifiers.births
+    if days and any(day in days for day in _spelled_dates(text)):
+        return True
+    if any(_short_birth_date(day).search(text) for day in identifiers.births):
         return True
     return any(uid in identifiers.uids for uid in re.findall(r"(?<![\d.])\d+(?:\.\d+){3,}", text))
 
@@ -125,7 +167,7 @@ def _counts(run: str, kind: str, tag: int, text: str, squeezed: str) -> bool:
     """Apply the rules of the module's description to an identifier that was found in a text."""
     if kind == "unspaced":
         return True
-    if kind == "station" and tag in _DEVICE_TEXT:
+    if kind in {"station", "place"} and tag in _DEVICE_TEXT:
         return False
     if len(run) < 6:
         if run.isdigit() and tag in _DEVICE_TEXT:
@@ -143,43 +185,18 @@ def _spaced(run: str) -> str:
 
 
 def _spelled_dates(text: str) -> Iterator[str]:
-    """Yield the dates in a folded text as YYYYMMDD, ambiguous ones in both readings."""
-    for match in _SPELLED.finditer(text):
-        (y1, m1, d1, y2, m2, d2, a3, b3, y3, a4, b4, y4, d5, n5, y5, y6, n6, d6, n7, d7, y7) = match.groups()
-        if y1:
-            yield y1 + m1 + d1
-            yield (
-                d1 and text[match.start() + 4 : match.start() + 8] + y1
-            )  # the same digits as DDMMYYYY, reversed
-            a4, b4, y4 = y1[:2], y1[2:], m1 + d1
-        if y2:
-            yield f"{y2}{m2:0>2}{d2:0>2}"
-        for a, b, year in ((a3, b3, y3), (a4, b4, y4)):
-            if year:
-                yield f"{year}{b:0>2}{a:0>2}"
-                yield f"{year}{a:0>2}{b:0>2}"
-        for year, name, day in ((y5, n5, d5), (y6, n6, d6), (y7, n7, d7)):
-            if year and name in _MONTH_NUMBERS:
-                yield f"{year}{_MONTH_NUMBERS[name]:02}{day:0>2}"
-
-
-_MONTH_NUMBERS = {
-    **{name: number for number, name in enumerate(_MONTHS, 1)},
-    "mai": 5,
-    "okt": 10,
-    "dez": 12,
-    "mrz": 3,
-    "maa": 3,
-    "fev": 2,
-    "avr": 4,
-    "dic": 12,
-    "ene": 1,
-}
+    """Yield the dates in a folded text as YYYYMMDD, ambiguous ones in every reading."""
+    for form in _SPELLED:
+        for match in form.finditer(text):
+            parts = match.groupdict()
+            months = _MONTHS.get(parts["n"], ()) if "n" in parts else (int(parts["m"]),)
+            for month in months:
+                yield f"{parts['y']}{month:02}{parts['d']:0>2}"
 
 
 def find_in_numbers(identifiers: Identifiers, batch: list[Element]) -> list[tuple[int, ...]]:
     """Return the paths of the IS, DS and TM elements of which one value equals an identifier or a date."""
-    numbers = identifiers.compiled.numbers | {day.encode() for day in identifiers.dates}
+    numbers = identifiers.compiled.numbers | {day.encode() for day in identifiers.dates | identifiers.births}
     if not numbers:
         return []
     return [
@@ -222,7 +239,7 @@ def _find_in_binary(identifiers: Identifiers, value: bytes) -> bool:
             at = lower.find(needle.data, at + 1)
     return any(
         form.encode(encoding) in value
-        for day in identifiers.dates
+        for day in identifiers.dates | identifiers.births
         for form in (day, f"{day[:4]}-{day[4:6]}-{day[6:]}")
         for encoding in ("ascii", "utf-16-le", "utf-16-be")
     ) or any(uid.encode() in value for uid in identifiers.uids if len(uid) > 10)

@@ -32,6 +32,7 @@ from dicomveil.verify_identifiers import (
     collect_identifiers,
     dates_in,
     is_pseudonym,
+    moved,
     shifted,
     uids_in,
 )
@@ -337,17 +338,20 @@ class _Verification:
         others = self.options - {_FULL_DATES, _MODIFIED_DATES}
         expected: set[str | None] | None = None
         if self.identifiers is not None and _FULL_DATES not in self.options:
-            days = self.identifiers.dates
-            expected = set() if self.shift_days is None else {shifted(day, self.shift_days) for day in days}
+            days, shift = self.identifiers, self.shift_days
+            expected = set() if shift is None else {shifted(day, shift) for day in days.dates}
+            if shift is not None:
+                expected |= {moved(part, shift) for part in days.partial}
         for tag, value in self.days:
             if _kept_by(tag, others):
                 continue
             if not dated:
                 self.problem("date-not-removed", tag)
             elif expected is not None:
-                found = list(dates_in(value))
-                if len(found) <= value.count(b"\\") or not expected.issuperset(found):
-                    self.problem("date-not-shifted", tag)
+                for part in filter(None, (part.strip(b" \0") for part in value.split(b"\\"))):
+                    found = list(dates_in(part)) or [moved(part, 0)]
+                    if None in found or not expected.issuperset(found):
+                        self.problem("date-not-shifted", tag)
 
     def _check_uids(self) -> None:
         """UIDs are the standard's, or ours and none of the input's."""
