@@ -258,7 +258,7 @@ def test_encapsulated_pixels_are_walked() -> None:
 
 
 def test_large_fragments_are_jumped_over() -> None:
-    """Of large fragments only the item headers are read, however many there are."""
+    """Of large fragments only the item headers and the frame's ends are read, however many there are."""
 
     class Watched(BytesSource):
         def read(self, offset: int, length: int) -> bytes:
@@ -268,10 +268,17 @@ def test_large_fragments_are_jumped_over() -> None:
     reads: list[int] = []
     good = cleaned(builders.ct(), builders.JPEG)
     start = good.index(b"\xfe\xff\0\xe0", good.index(b"\xe0\x7f\x10\0OB"))
-    fragment = b"\xfe\xff\0\xe0" + struct.pack("<L", 200_000) + bytes(200_000)
-    large = good[:start] + fragment[:4] + bytes(4) + 20 * fragment + good[-8:]
-    assert not verify_instance(Watched(large)).problems
+    item = b"\xfe\xff\0\xe0" + struct.pack("<L", 200_000)
+    frame = builders.TINY_JPEG[:-2].ljust(4_000_000 - 2, b"\0") + b"\xff\xd9"
+    pieces = b"".join(item + frame[at : at + 200_000] for at in range(0, len(frame), 200_000))
+    large = good[:start] + item[:4] + bytes(4) + pieces + good[-8:]
+    nobody = collect_identifiers(BytesSource(builders.encode(builders.ct())))
+    options = Profile.default().options
+    found = verify(Watched(large), nobody, shift_days=SHIFT, options=options)
+    assert not {problem.code for problem in found.problems} & {"pixel-stream-remains", "truncated"}
     assert sum(reads) < 300_000
+    assert not verify_instance(Watched(large)).problems
+    assert sum(reads) > 4_000_000, "the receiver reads the frames as well"
 
 
 @given(st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), min_size=1, max_size=6))

@@ -74,6 +74,10 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Export it from the archive again.",
         ),
         "pixels-undecodable": ("The pixels cannot be decoded.", "Export it from the archive again."),
+        "pixel-stream-unclean": (
+            "A frame holds more than its image, in a place from which it cannot be taken out.",
+            "Export it from the archive again, if possible uncompressed.",
+        ),
         "pixels-not-loaded": (
             "What decodes pixels is not loaded.",
             "Install dicomveil[pixels]; the page loads it by itself.",
@@ -134,6 +138,10 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "pixels-unclaimed": (
             "Text may be burned into the image, and nobody said that it is not.",
             "Look at the image; redact what identifies, or confirm that nothing does.",
+        ),
+        "pixel-stream-remains": (
+            "A frame of the cleaned file holds more than its image.",
+            "Do not share it; clean the original again.",
         ),
         "input-unchecked": (
             "A part of the input could not be searched for identifiers.",

@@ -111,7 +111,7 @@ def redacted_pixels(instance: Instance, redactions: Sequence[Redaction]) -> Rewr
     if pixels is None:
         if redactions:
             raise Refused("redaction-unsupported")
-        return Rewritten([])
+        return Rewritten([], changed=True)  # offset tables without pixels are no such tables
     known_iod = iod_name(instance.sop_class) is not None
     if known_iod and attribute_type(instance.sop_class, (pixels.tag,)) is None:
         raise Refused("pixels-not-in-iod", pixels.tag)
@@ -122,7 +122,7 @@ def redacted_pixels(instance: Instance, redactions: Sequence[Redaction]) -> Rewr
         result = rewritten(instance, redactions, mask)
     else:
         part, trimmed = trimmed_pixels(instance)
-        result = Rewritten([part], trimmed, ["pixel-padding-removed"] if trimmed else [])
+        result = Rewritten([part], changed=True, warnings=["pixel-padding-removed"] * trimmed)
         if mask:
             part = masked_pixels(instance, part, mask)
             result.parts = [part]

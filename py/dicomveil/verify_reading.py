@@ -95,6 +95,9 @@ class Reading:
         self.meta: dict[int, bytes] = {}
         #: Tags of sequences that have at least one item, at any depth.
         self.filled: set[int] = set()
+        #: (offset, length) of the values of the items of encapsulated Pixel Data, and a native one's length.
+        self.items: list[tuple[int, int]] = []
+        self.pixel_bytes = 0
         self._data = source.read(0, 1 << 14)
         self._base = self._start = 0
         self._bare = bare
@@ -300,6 +303,7 @@ class Reading:
                     data, base = self._data, self._base
                     continue
                 p += length
+                self.pixel_bytes = length
                 if strict and length % 2:
                     raise self._fail(tag)
                 if not self._exists(p):
@@ -377,6 +381,8 @@ class Reading:
                 return p
             if element != 0xE000 or length == _UNDEFINED or (self._strict and length % 2):
                 raise self._fail(tag)
+            if self._strict:
+                self.items.append((p, length))
             p += length
 
 

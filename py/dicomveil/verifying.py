@@ -1,7 +1,8 @@
 """Verification: a second, independent look at the finished output, without which nothing is released.
 
-It shares no code with reading, planning and cleaning, and it never reads Pixel Data. From the output alone
-(:func:`verify_instance`; also for ``dicomveil verify`` and for the receiver, so hostile files are expected):
+It shares no code with reading, planning and cleaning. Of Pixel Data it reads what is beside the pixels.
+From the output alone (:func:`verify_instance`; also for ``dicomveil verify`` and for the receiver, so hostile
+files are expected):
 
 1. *Structure.* An empty preamble, exactly our File Meta Information, elements in order, even lengths that add
    up, known VRs and tags, nothing private, no group 0000, 0002, 0004, nothing behind the end.
@@ -9,6 +10,7 @@ It shares no code with reading, planning and cleaning, and it never reads Pixel 
 3. *Rules.* What Table E.1-1 removes or empties under the claimed options is absent or empty at every depth;
    text outside the table is only there where it was reviewed; dates only where an option keeps them; UIDs are
    the standard's or ours.
+4. *Frames.* Pixel Data are as long as their frames, and these hold images alone, see ``verify_frames``.
 
 Against the input (:func:`verify`): none of its identifiers is left, see ``verify_identifiers``.
 """
@@ -19,11 +21,12 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from dicomveil import tables
 from dicomveil.risk import pixel_risks
 from dicomveil.source import Source
+from dicomveil.verify_frames import FrameSizes, frames_are_clean
 from dicomveil.verify_identifiers import (
     BINARY_VRS,
     NUMBER_VRS,
@@ -73,6 +76,7 @@ _LOOKED_AT = frozenset(
     {
         *(0x00080005, 0x00080008, 0x00080016, 0x00080018, 0x00080060, 0x00080064, 0x0020000D, 0x0020000E),
         *(0x00120062, 0x00120063, 0x00280004, 0x00280301, 0x00280303, 0x00480010),
+        *(0x00280002, 0x00280008, 0x00280010, 0x00280011, 0x00280100, 0x7FE00001, 0x7FE00002),
     }
 )
 _METHOD_CODES = 0x00120064
@@ -286,6 +290,7 @@ class _Verification:
         self._check_dates()
         self._check_uids()
         self._check_pixels(reading)
+        self._check_frames(reading)
         if self.identifiers is not None:
             for code, tag in self.identifiers.unread:
                 self.problem("input-unchecked" if code != "truncated" else code, tag)
@@ -381,6 +386,32 @@ class _Verification:
         )
         if risks:
             self.problem("pixels-unclaimed")
+
+    def _check_frames(self, reading: Reading) -> None:
+        """PS3.5 Sections 8 and A.4: Pixel Data hold frames, and nothing in or behind them but pixels."""
+        order: Literal["little", "big"] = "little" if reading.little else "big"
+        rows, columns, samples, allocated = (
+            int.from_bytes(self.top.get(tag, b"")[:2], order)
+            for tag in (0x00280010, 0x00280011, 0x00280002, 0x00280100)
+        )
+        frames = self._text(0x00280008).strip()
+        sizes = FrameSizes(int(frames) if frames.isdecimal() else 1, rows, columns, samples or 1, allocated)
+        if reading.items:
+            clean = frames_are_clean(
+                self.output,
+                reading.transfer_syntax,
+                reading.items,
+                sizes,
+                (self.top.get(0x7FE00001), self.top.get(0x7FE00002)),
+                whole=self.wanted is None,
+            )
+        else:
+            bits = {0x7FE00008: 32, 0x7FE00009: 64}
+            kinds = {bits.get(tag, allocated) for tag, _vr in self.seen if tag in PIXEL_TAGS}
+            longest = max((sizes._replace(allocated=kind).native_bytes for kind in kinds), default=0)
+            clean = reading.pixel_bytes <= longest + (longest & 1)
+        if not clean:
+            self.problem("pixel-stream-remains", 0x7FE00010)
 
 
 def _says_nothing(tag: int, value: bytes) -> bool:

@@ -17,7 +17,7 @@ from pixels.images import SYNTAXES, Kind, data_set, exists, opened, pattern
 
 GREY = Kind("MONOCHROME2", 8, 8)
 RGB = Kind("RGB", 8, 8)
-CODES = {"pixels-undecodable", "redaction-unsupported"}
+CODES = {"pixels-undecodable", "redaction-unsupported", "pixel-stream-unclean"}
 ENCAPSULATED = [name for name in SYNTAXES if name not in {"implicit", "explicit", "big-endian", "deflated"}]
 AREA = Redaction(3, 3, 20, 9)
 

@@ -26,6 +26,7 @@ __all__ = [
     "decode_stream",
     "encode_jpeg",
     "encode_stream",
+    "encoded_anew",
     "is_ready",
     "jpeg_in_jxl",
     "jxl_of_jpeg",
@@ -183,7 +184,7 @@ def jxl_of_jpeg(data: bytes) -> bytes:
     return _called(lambda: _imagecodecs().jpegxl_encode_jpeg(data), "redaction-unsupported")
 
 
-def scrubbed_recompression(data: bytes) -> bytes | None:
+def scrubbed_recompression(data: bytes, layout: PixelLayout) -> bytes | None:
     """Return JPEG XL of the same JPEG without its comments; ``None`` if no JPEG can be made of it.
 
     The comments are in a compressed box, which would have to go as a whole, and the way back to JPEG with it.
@@ -192,11 +193,24 @@ def scrubbed_recompression(data: bytes) -> bytes | None:
         Refused: ``pixels-not-loaded``.
     """
     try:
-        return jxl_of_jpeg(scrubbed("jpeg", jpeg_in_jxl(data)))
+        return jxl_of_jpeg(scrubbed("jpeg", jpeg_in_jxl(data), layout))
     except Refused as error:
         if error.code == "pixels-not-loaded":
             raise
         return None
+
+
+def encoded_anew(transfer_syntax: str, coding: str, data: bytes, layout: PixelLayout) -> bytes:
+    """Return a frame's pixels, and nothing else of it, encoded reversibly in the same transfer syntax.
+
+    Raises:
+        Refused: ``pixels-undecodable``, ``pixels-not-loaded``, ``pixel-stream-unclean`` where that cannot be.
+    """
+    try:
+        array = decode_stream(coding, data, layout)
+        return encode_stream(transfer_syntax, coding, array, checked_header(coding, data, layout), layout)
+    except Refused as error:
+        raise Refused(error.code.replace("redaction-unsupported", "pixel-stream-unclean")) from None
 
 
 def encode_stream(

@@ -1,7 +1,7 @@
 """Rewrite encapsulated Pixel Data: redact frames in their transfer syntax, scrub all others (PS3.5 A.4).
 
-A frame that no area touches is never decoded. It stays a range of the input, but for comments and application
-data in its codestream, which are left out (see ``scrub``); for that only its header and last bytes are read.
+A frame that no area touches is not decoded. It stays a range of the input, but for what no decoder needs,
+which is left out (see ``scrub``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dicomveil.pixels import scrub
 from dicomveil.pixels.frames import Frame, locate_frames, read_frame
 from dicomveil.pixels.layout import PixelLayout, pixel_layout
 from dicomveil.pixels.shapes import Redaction, covered_frames
-from dicomveil.pixels.syntaxes import JPEG_RECOMPRESSION, coding_of
+from dicomveil.pixels.syntaxes import JPEG_RECOMPRESSION, coding_of, is_video
 from dicomveil.reading import Instance
 from dicomveil.source import Part, PartsSource, Range, Source
 
@@ -26,6 +26,8 @@ __all__ = ["Rewritten", "rewritten"]
 
 _DELIMITER = b"\xfe\xff\xdd\xe0\0\0\0\0"
 _READ_AHEAD = 1 << 12
+#: Extended Offset Table and its Lengths, PS3.3 C.7.6.3.1.8.
+_EXTENDED = (0x7FE00001, 0x7FE00002)
 
 
 @dataclass(slots=True)
@@ -65,12 +67,13 @@ def _length(part: Part) -> int:
 def rewritten(instance: Instance, redactions: Sequence[Redaction], overlay_bits: int = 0) -> Rewritten:
     """Return encapsulated Pixel Data with areas filled and codestreams scrubbed.
 
-    ``overlay_bits`` is a mask of cell bits to clear in every frame whose codestream has them. Transfer
-    syntaxes whose codestreams are not known (video) are returned as they are.
+    ``overlay_bits`` is a mask of cell bits to clear in every frame whose codestream has them. Video is
+    returned as it is.
 
     Raises:
         Refused: ``redaction-unsupported``, ``redaction-invalid``, ``pixels-undecodable``,
-        ``pixels-not-loaded``.
+        ``pixels-not-loaded``; ``pixel-stream-unclean`` where a frame holds more than its image, or
+        nothing here knows its transfer syntax.
     """
     pixels = instance.pixels
     if pixels is None or not pixels.encapsulated or not isinstance(pixels.part, Range):
@@ -79,6 +82,8 @@ def rewritten(instance: Instance, redactions: Sequence[Redaction], overlay_bits:
     if not coding:
         if redactions or overlay_bits:
             raise Refused("redaction-unsupported")
+        if not is_video(instance.transfer_syntax):
+            raise Refused("pixel-stream-unclean", pixels.tag)
         return Rewritten([pixels.part])
     layout = pixel_layout(instance)
     touched = set(covered_frames(redactions, layout.frames))
@@ -97,10 +102,17 @@ def rewritten(instance: Instance, redactions: Sequence[Redaction], overlay_bits:
         elif instance.transfer_syntax == JPEG_RECOMPRESSION:
             from dicomveil.pixels.codecs import scrubbed_recompression
 
-            stream = scrubbed_recompression(read_frame(instance, frame))
+            stream = scrubbed_recompression(read_frame(instance, frame), layout)
         if stream is None:
-            writer.scrubbed_frame(frame)
-        else:
+            try:
+                writer.scrubbed_frame(frame)
+            except Refused as error:
+                if error.code != "pixel-stream-unclean" or coding != "jpeg-xl":
+                    raise
+                from dicomveil.pixels.codecs import encoded_anew
+
+                stream = encoded_anew(instance.transfer_syntax, coding, read_frame(instance, frame), layout)
+        if stream is not None:
             writer.new_frame(stream)
     result = writer.finished(frames)
     if redactor is not None:
@@ -113,8 +125,7 @@ class _Writer:
 
     def __init__(self, instance: Instance, coding: str, layout: PixelLayout) -> None:
         self.instance = instance
-        self.coding = coding
-        self.layout = layout
+        self.scrubber = scrub.Scrubber(coding, layout)
         self.source = _ReadAhead(instance.source)
         self.parts: list[Part] = []
         self.offsets: list[int] = []
@@ -144,9 +155,9 @@ class _Writer:
 
     def scrubbed_frame(self, frame: Frame) -> None:
         """Append a frame of the input, without what ``scrub`` cuts out."""
-        self.offsets.append(self.at)
         ranges = [Range(offset, length) for offset, length in frame.fragments]
-        cuts = scrub.cuts(self.coding, PartsSource(self.source, ranges))
+        cuts = self.scrubber.cuts(PartsSource(self.source, ranges))
+        self.offsets.append(self.at)
         if not cuts and not any(length & 1 for _, length in frame.fragments):
             for offset, length in frame.fragments:
                 self._add(Range(offset - 8, length + 8))
@@ -177,10 +188,22 @@ class _Writer:
             result.warnings.append("pixel-padding-removed")
         elif not self.changed and self.instance.source.read(start + table[0], table[1]) == new:
             result.parts = [pixels.part]
+            result.changed = not self._extended_is_true(frames)
             return result
         result.changed = True
         result.parts = [_item(len(new)) + new, *self.parts, _DELIMITER]
         return result
+
+    def _extended_is_true(self, frames: list[Frame]) -> bool:
+        """Tell whether the Extended Offset Table, if there is one, holds what it has to and nothing else."""
+        lengths = [fragment[1] for frame in frames for fragment in frame.fragments]
+        true = self.offsets, (lengths if len(lengths) == len(frames) else [])
+        head = self.instance.head
+        for tag, numbers in zip(_EXTENDED, true, strict=True):
+            element = head.find(tag)
+            if element and head.value(element) != b"".join(n.to_bytes(8, "little") for n in numbers):
+                return False
+        return True
 
 
 def _slice(frame: Frame, start: int, end: int) -> list[Part]:

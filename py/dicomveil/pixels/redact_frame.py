@@ -74,10 +74,10 @@ class FrameRedactor:
         if header is not None and header.process:  # what it is, whatever the transfer syntax says
             coding = _BY_PROCESS.get(header.process, "jpeg")
         if header is not None and is_sequential(header.process):
-            clean = scrub.scrubbed(coding, data)
+            clean = scrub.scrubbed(coding, data, self.layout)
             return redact_jpeg(clean, mask, self._levels(header))
         if self.instance.transfer_syntax == JPEG_RECOMPRESSION:
-            jpeg = scrub.scrubbed("jpeg", jpeg_in_jxl(data))
+            jpeg = scrub.scrubbed("jpeg", jpeg_in_jxl(data), self.layout)
             inner = checked_header("jpeg", jpeg, self.layout)
             if inner is None or not is_sequential(inner.process):
                 raise Refused("redaction-unsupported")
@@ -93,7 +93,9 @@ class FrameRedactor:
             new = encode_jpeg(array, header, self.layout)
         else:
             new = encode_stream(self.instance.transfer_syntax, coding, array, header, self.layout)
-        return scrub.scrubbed(coding, new)
+        if coding == "jpeg-xl":
+            return new  # pixels alone; of large images its scrubber does not find the end
+        return scrub.scrubbed(coding, new, self.layout)
 
     def _mask(self, areas: tuple[Redaction, ...]) -> NDArray[np.bool_]:
         """Return the pixels to overwrite, as ``(rows, columns)``; frames with the same areas share it."""

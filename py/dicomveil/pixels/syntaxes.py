@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["CODINGS", "JPEG_RECOMPRESSION", "coding_of"]
+__all__ = ["CODINGS", "JPEG_RECOMPRESSION", "coding_of", "is_video"]
 
 #: JPEG XL made from JPEG without loss: the JPEG, with its comments, can be made of it again.
 JPEG_RECOMPRESSION = "1.2.840.10008.1.2.4.111"
@@ -32,3 +32,9 @@ def coding_of(transfer_syntax: str) -> str:
     """Return the coding of a transfer syntax's frames: ``native`` where there are no codestreams, or ''."""
     native = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"}
     return "native" if transfer_syntax in native else CODINGS.get(transfer_syntax, "")
+
+
+def is_video(transfer_syntax: str) -> bool:
+    """Tell whether Pixel Data are a video stream: MPEG-2, MPEG-4, HEVC (PS3.5 8.2.5 to 8.2.10)."""
+    number = transfer_syntax.removeprefix(_FOUR).removesuffix(".1")
+    return number in {"100", "101", "102", "103", "104", "105", "106", "107", "108"}
