@@ -17,6 +17,9 @@ export function el(tag, { data = {}, aria = {}, ...properties } = {}, ...childre
   return element;
 }
 
+/** Found once: there may be many thousand elements to search. @type {Map<string, HTMLElement>} */
+const found = new Map();
+
 /**
  * The element with a test id, which the page's contract promises.
  * @template {HTMLElement} [T=HTMLElement]
@@ -24,7 +27,10 @@ export function el(tag, { data = {}, aria = {}, ...properties } = {}, ...childre
  * @returns {T}
  */
 export function byTestId(id) {
-  const element = document.querySelector(`[data-testid="${id}"]`);
+  const known = found.get(id);
+  if (known?.isConnected) return /** @type {T} */ (known);
+  const element = /** @type {T|null} */ (document.querySelector(`[data-testid="${id}"]`));
   if (!element) throw new Error(`no element ${id}`);
-  return /** @type {T} */ (element);
+  found.set(id, element);
+  return element;
 }

@@ -29,7 +29,7 @@ translate(document);
 const sharing = new Sharing(session, pool);
 connectStatus(session, sharing);
 const list = /** @type {FileList} */ (byTestId("files"));
-list.session = session;
+list.connect(session, pool);
 /** @type {ImageViewer} */ (byTestId("viewer")).connect(session, pool);
 /** @type {HeaderView} */ (document.querySelector("header-view")).connect(session, pool);
 connectDetail(session);

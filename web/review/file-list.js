@@ -2,10 +2,12 @@
 
 import { el } from "../dom.js";
 import { explain, t } from "../i18n.js";
+import { Thumbnails } from "./thumbnails.js";
 import { groupKey, LEFT_OUT, placeOf, readableDate, readableName, studyKey, tally } from "./tree.js";
 
 /** @typedef {import("../model/item.js").Item} Item */
 /** @typedef {import("../model/session.js").Session} Session */
+/** @typedef {import("../pool/worker-pool.js").WorkerPool} WorkerPool */
 /** @typedef {{key: string, items: Item[], list: HTMLElement, root: HTMLElement, count: HTMLElement, badges: HTMLElement}} Group */
 
 /** Series longer than this start closed, unless something in them needs a person. */
@@ -14,6 +16,8 @@ const OPEN_UP_TO = 12;
 export class FileList extends HTMLElement {
   /** @type {Session|null} */
   #session = null;
+  /** @type {Thumbnails|null} */
+  #thumbnails = null;
   /** @type {Map<Item, HTMLElement>} */
   #rows = new Map();
   /** @type {Map<string, Group>} */
@@ -23,9 +27,10 @@ export class FileList extends HTMLElement {
   /** What the rows show now, so that only real changes touch the DOM. @type {Map<Item, string>} */
   #shown = new Map();
 
-  /** @param {Session} session */
-  set session(session) {
+  /** @param {Session} session @param {WorkerPool} pool */
+  connect(session, pool) {
     this.#session = session;
+    this.#thumbnails = new Thumbnails(session, pool, this);
     session.addEventListener("items-changed", (event) =>
       this.#show(/** @type {CustomEvent} */ (event).detail.items),
     );
@@ -97,17 +102,20 @@ export class FileList extends HTMLElement {
 
   /** @param {Group} group @param {Item} item */
   #add(group, item) {
+    const thumbnail = el("span", { className: "thumbnail" });
     const row = el(
       "li",
       { className: "row", data: { index: String(item.index) } },
       el(
         "button",
         { type: "button", className: "row-button" },
+        item.info?.has_pixels ? thumbnail : null,
         el("span", { className: "row-name" }),
         el("span", { className: "row-state" }),
       ),
     );
     this.#rows.set(item, row);
+    this.#thumbnails?.watch(thumbnail, item);
     const place = placeOf(group.items, item);
     group.list.insertBefore(row, this.#rows.get(group.items[place]) ?? null);
     group.items.splice(place, 0, item);
@@ -124,7 +132,7 @@ export class FileList extends HTMLElement {
     if (code) row.dataset.code = code;
     else delete row.dataset.code;
     row.toggleAttribute("data-sending", item.sending);
-    const [name, label] = row.querySelectorAll("span");
+    const [name, label] = row.querySelectorAll(".row-name, .row-state");
     const number = item.info?.instance.number;
     name.textContent = number ? t("list.image", { number, name: fileName(item) }) : fileName(item);
     label.textContent = stateText(item);

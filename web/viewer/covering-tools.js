@@ -155,8 +155,13 @@ export class CoveringTools {
     this.#stage.areas.show(cleaned ? [] : shown, focus);
   }
 
+  /** For what the scopes were drawn. @type {{item: Item, among: number}|null} */
+  #drawnFor = null;
   /** @param {Item} item */
   #drawScopes(item) {
+    const among = this.#session.items.length;
+    if (this.#drawnFor?.item === item && this.#drawnFor.among === among) return;
+    this.#drawnFor = { item, among };
     const scopes = scopesFor(this.#session, item);
     if (scopes.join() === [...this.#scope.options].map(({ value }) => value).join()) return;
     const old = this.scope;

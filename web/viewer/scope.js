@@ -9,7 +9,7 @@ export const SCOPES = /** @type {const} */ (["frame", "range", "image", "series"
 
 /** Scopes that make a difference for an image. @param {Session} session @param {Item} item @returns {Scope[]} */
 export function scopesFor(session, item) {
-  const several = (item.info?.frames ?? 1) > 1;
+  const several = (item.info?.frames ?? 1) > 1; // one frame: then these two say the same
   return SCOPES.filter((scope) => {
     if (scope === "frame" || scope === "range") return several;
     return scope === "image" || targetsOf(session, item, scope).length > 1;

@@ -65,7 +65,6 @@ export class View extends EventTarget {
     this.#pictures = new Pictures(pool);
     session.addEventListener("selection-changed", () => this.#choose(session.selected));
     session.addEventListener("items-changed", () => {
-      this.#series = null;
       if (this.cleaned && this.item?.revision !== this.#revision) this.compare(false);
     });
     session.addEventListener("items-cleared", () => {
@@ -78,11 +77,16 @@ export class View extends EventTarget {
     return this.item?.info?.frames ?? 1;
   }
 
-  /** The images of the series, in order. @type {Item[]|null} */
+  /** @type {{of: string|undefined, among: number, items: Item[]}|null} */
   #series = null;
+  /** The images of the series, in order. */
   get series() {
-    this.#series ??= this.item ? this.#session.seriesOf(this.item).toSorted(byInstance) : [];
-    return this.#series;
+    if (!this.item) return [];
+    const [of, among] = [this.item.info?.series.uid, this.#session.items.length];
+    if (!of) return [this.item];
+    if (this.#series?.of !== of || this.#series.among !== among || !this.#series.items.includes(this.item))
+      this.#series = { of, among, items: this.#session.seriesOf(this.item).toSorted(byInstance) };
+    return this.#series.items;
   }
 
   /** What is stepped through, the frames of an image or the images of a series: the place in it, and how many. */
@@ -104,7 +108,6 @@ export class View extends EventTarget {
   /** @param {Item|null} item */
   #choose(item) {
     this.item = item;
-    this.#series = null;
     this.frame = 0;
     this.cleaned = false;
     this.mode = "frames";
