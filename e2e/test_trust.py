@@ -211,22 +211,28 @@ def test_a_worker_that_dies_fails_only_its_file(ready: Page) -> None:
 #: Let a worker end for good while it reads the file of a given size: as a crash, without a word to the page.
 DIE_AT = """
 (size) => {
-  const slice = Blob.prototype.slice;
-  Blob.prototype.slice = function (...range) {
-    if (this.size === size) { self.postMessage = () => {}; self.close(); throw new Error(); }
-    return slice.apply(this, range);
-  };
+  const { get } = Object.getOwnPropertyDescriptor(Blob.prototype, "size");
+  Object.defineProperty(Blob.prototype, "size", {
+    configurable: true,
+    get() {
+      if (get.call(this) === size) { self.postMessage = () => {}; self.close(); throw new Error(); }
+      return get.call(this);
+    },
+  });
 }
 """
 #: Let a worker hang at that file.
 HANG_AT = """
 (size) => {
-  const slice = Blob.prototype.slice;
-  self.calm = () => { Blob.prototype.slice = slice; };
-  Blob.prototype.slice = function (...range) {
-    if (this.size === size) for (;;) {}
-    return slice.apply(this, range);
-  };
+  const property = Object.getOwnPropertyDescriptor(Blob.prototype, "size");
+  self.calm = () => Object.defineProperty(Blob.prototype, "size", property);
+  Object.defineProperty(Blob.prototype, "size", {
+    configurable: true,
+    get() {
+      if (property.get.call(this) === size) for (;;) {}
+      return property.get.call(this);
+    },
+  });
 }
 """
 

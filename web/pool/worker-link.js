@@ -86,10 +86,10 @@ export class WorkerLink {
     if (this.#dead) return;
     this.#dead = true;
     this.#worker.terminate();
+    this.#end.resolve(code); // first: whoever waits for an answer asks then which job it was that ended the worker
     this.#boot.reject(new CodedError(code));
     for (const { reject } of this.#waiting.values()) reject(new CodedError(code));
     this.#waiting.clear();
-    this.#end.resolve(code);
   }
 
   /** @param {WorkerMessage} message */

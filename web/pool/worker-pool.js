@@ -1,16 +1,15 @@
 // The pool: at least two workers, at most four. A worker that crashes or stalls fails the one file it was at, is
-// replaced, and gets the settings again. Cancelling ends what does not answer by itself within CANCEL_MS.
+// replaced, and gets the settings again. Cancelling ends what does not soon answer by itself.
 
 import { PIXELS_NOT_LOADED } from "../contract.js";
 import { CodedError, codeOf } from "../errors.js";
 import { bootAssets, pixelArchives } from "./assets.js";
+import { Lane } from "./lane.js";
 import { WorkerLink } from "./worker-link.js";
 
 /** @typedef {import("../contract.js").Op} Op */
-/** @typedef {{op: Op, args: Record<string, unknown>, limit: number, signal: AbortSignal,
- *   resolve: (value: any) => void, reject: (error: Error) => void}} Job */
+/** @typedef {import("./lane.js").Job} Job */
 
-const CANCEL_MS = 600;
 const STALL_MS = 30_000;
 /** Reading and writing pixels takes time that grows with them: this much a megabyte is plenty. */
 const STALL_MS_PER_MB = 100;
@@ -19,10 +18,8 @@ const MAX_FAILED_BOOTS = 3;
 
 export class WorkerPool {
   #size = Math.max(2, Math.min(navigator.hardwareConcurrency || 2, 4));
-  /** @type {Set<WorkerLink>} */
-  #links = new Set();
-  /** @type {WorkerLink[]} */
-  #idle = [];
+  /** @type {Set<Lane>} */
+  #lanes = new Set();
   /** @type {Job[]} */
   #jobs = [];
   /** @type {{profile: string, key: Uint8Array}|null} */
@@ -41,7 +38,7 @@ export class WorkerPool {
   /** Resolves with the versions when the first worker is ready; the others follow. */
   async ready() {
     const versions = await this.#first.ready;
-    while (this.#links.size < this.#size) this.#start();
+    while (this.#lanes.size < this.#size) this.#start();
     return versions;
   }
 
@@ -91,11 +88,12 @@ export class WorkerPool {
 
   #start() {
     const link = new WorkerLink(this.#assets);
-    this.#links.add(link);
+    const lane = new Lane(link);
+    this.#lanes.add(lane);
     link.ready.then(
       () => {
         this.#failedBoots = 0;
-        this.#idle.push(link);
+        lane.ready = true;
         this.#next();
       },
       () => {
@@ -103,51 +101,46 @@ export class WorkerPool {
       },
     );
     link.ended.then((code) => {
-      this.#links.delete(link);
-      this.#idle = this.#idle.filter((other) => other !== link);
+      this.#lanes.delete(lane);
       if (this.#failedBoots < MAX_FAILED_BOOTS) this.#start();
-      else if (!this.#links.size) for (const job of this.#jobs.splice(0)) job.reject(new CodedError(code));
+      else if (!this.#lanes.size) for (const job of this.#jobs.splice(0)) job.reject(new CodedError(code));
     });
     return link;
   }
 
   #next() {
-    while (this.#idle.length) {
+    for (;;) {
       // Before there are settings nothing is read or cleaned: each worker would have a key of its own.
       const at = this.#settings ? 0 : this.#jobs.findIndex(({ op }) => op === "configure");
-      const [job] = at < 0 ? [] : this.#jobs.splice(at, 1);
+      const job = this.#jobs[at];
       if (!job) return;
-      if (job.signal.aborted) continue;
-      const link = /** @type {WorkerLink} */ (this.#idle.pop());
-      this.#work(link, job);
+      const lane = job.signal.aborted ? null : this.#laneFor(job);
+      if (lane === undefined) return;
+      this.#jobs.splice(at, 1);
+      if (lane) this.#work(lane, job);
     }
   }
 
-  /** @param {WorkerLink} link @param {Job} job */
-  async #work(link, job) {
-    const stop = (/** @type {number} */ ms, /** @type {string} */ code) =>
-      setTimeout(() => link.end(code), ms);
-    const stall = stop(job.limit, "worker-stalled");
-    /** @type {ReturnType<typeof setTimeout>|undefined} */
-    let cancel;
-    const onAbort = () => {
-      cancel = stop(CANCEL_MS, "cancelled");
-    };
-    job.signal.addEventListener("abort", onAbort, { once: true });
+  /** The worker with the least to do, of those that take the job. @param {Job} job */
+  #laneFor(job) {
+    const taking = [...this.#lanes].filter((lane) => lane.ready && lane.takes(job));
+    return taking.sort((one, other) => one.depth - other.depth)[0];
+  }
+
+  /** @param {Lane} lane @param {Job} job */
+  async #work(lane, job) {
     try {
-      await this.#prepare(link, job);
-      job.resolve(await ask(link, job));
+      job.resolve(
+        await lane.watch(job, async () => {
+          await this.#prepare(lane.link, job);
+          return ask(lane.link, job);
+        }),
+      );
     } catch (error) {
-      job.reject(/** @type {Error} */ (error));
-    } finally {
-      clearTimeout(stall);
-      clearTimeout(cancel);
-      job.signal.removeEventListener("abort", onAbort);
-      if (link.alive) {
-        this.#idle.push(link);
-        this.#next();
-      }
+      if (lane.neverBegan(job) && !job.signal.aborted) this.#jobs.unshift(job);
+      else job.reject(/** @type {Error} */ (error));
     }
+    this.#next();
   }
 
   /** Bring a worker up to date. @param {WorkerLink} link @param {Job} job */

@@ -1,7 +1,7 @@
 // The worker: Python without a network. It answers the calls of contract.js, one at a time.
 
 import { startPython } from "./boot.js";
-import { read, withFile } from "./files.js";
+import { read, readAhead, withFile } from "./files.js";
 import { jpegWalker } from "./jpeg-walker.js";
 import { seal } from "./seal.js";
 
@@ -24,24 +24,27 @@ function taken() {
   return /** @type {Uint8Array<ArrayBuffer>} */ (bytes);
 }
 
-/** @type {Record<string, (args: any) => unknown>} */
+/** @type {Record<string, (args: any, head: Uint8Array|null) => unknown>} */
 const ops = {
   configure: ({ profile, key }) => JSON.parse(core.configure(profile, key)),
-  inspect: ({ handle, file }) => withFile(handle, file, (_, size) => JSON.parse(core.inspect(handle, size))),
-  header: ({ handle, file, request }) =>
-    withFile(handle, file, (_, size) => JSON.parse(core.header(handle, size, JSON.stringify(request)))),
-  frame: ({ handle, file, index }) =>
-    withFile(handle, file, (_, size) => {
+  inspect: ({ handle, file }, head) =>
+    withFile(handle, file, head, (_, size) => JSON.parse(core.inspect(handle, size))),
+  header: ({ handle, file, request }, head) =>
+    withFile(handle, file, head, (_, size) => JSON.parse(core.header(handle, size, JSON.stringify(request)))),
+  frame: ({ handle, file, index }, head) =>
+    withFile(handle, file, head, (_, size) => {
       const frame = JSON.parse(core.frame(handle, size, index));
       if (frame.code) return frame;
       frame.data =
         frame.where === "file" ? read(handle, frame.offset, frame.length) : taken().subarray(0, frame.length);
       return frame;
     }),
-  propose: ({ handle, file, request }) =>
-    withFile(handle, file, (_, size) => JSON.parse(core.propose(handle, size, JSON.stringify(request)))),
-  clean: ({ handle, file, request }) =>
-    withFile(handle, file, (_, size) => {
+  propose: ({ handle, file, request }, head) =>
+    withFile(handle, file, head, (_, size) =>
+      JSON.parse(core.propose(handle, size, JSON.stringify(request))),
+    ),
+  clean: ({ handle, file, request }, head) =>
+    withFile(handle, file, head, (_, size) => {
       const cleaned = JSON.parse(core.clean(handle, size, JSON.stringify(request)));
       if (cleaned.status !== "clean") return { ...cleaned, blob: null };
       const bytes = taken();
@@ -58,10 +61,10 @@ const ops = {
   report: ({ files }) => JSON.parse(core.report(JSON.stringify(files))),
 };
 
-/** @param {CallMessage} message */
-async function answer({ id, op, args }) {
+/** @param {CallMessage} message @param {Promise<Uint8Array|null>|null} ahead */
+async function answer({ id, op, args }, ahead) {
   try {
-    const value = await ops[op](args);
+    const value = await ops[op](args, await ahead);
     const { code, tag = null } = /** @type {{code?: string|null, tag?: number|null}} */ (value);
     // That a file is refused is what these two answer; from the others a code is an error.
     if (code && op !== "inspect" && op !== "clean") tell({ kind: "answer", id, error: { code, tag } });
@@ -82,8 +85,18 @@ function showLife() {
   });
 }
 
+/** One call after the other, in the order of their arrival. */
+let turn = Promise.resolve();
+
+/** @param {CallMessage} message */
+function enqueue(message) {
+  const { file } = message.args;
+  const ahead = file instanceof Blob ? readAhead(file) : null;
+  turn = turn.then(() => answer(message, ahead));
+}
+
 self.onmessage = async ({ data }) => {
-  if (data.kind === "call") return answer(data);
+  if (data.kind === "call") return enqueue(data);
   try {
     ({ core, install } = await startPython(data));
   } catch {
