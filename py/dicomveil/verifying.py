@@ -354,7 +354,7 @@ class _Verification:
                 self.problem("date-not-removed", tag)
             elif expected is not None:
                 for part in filter(None, (part.strip(b" \0") for part in value.split(b"\\"))):
-                    found = list(dates_in(part)) or [moved(part, 0)]
+                    found: list[str | None] = [*dates_in(part)] or [moved(part, 0)]
                     if None in found or not expected.issuperset(found):
                         self.problem("date-not-shifted", tag)
 
