@@ -36,6 +36,8 @@ export class Session extends EventTarget {
   #telling = false;
   /** Reading and cleaning run one after the other. @type {Promise<void>} */
   #queue = Promise.resolve();
+  /** Series (their UIDs) of which an image is covered. @type {Set<string>} */
+  #covered = new Set();
   /** Additions that wait or run. */
   #additions = 0;
 
@@ -96,7 +98,7 @@ export class Session extends EventTarget {
       const info = await this.#pool.run(signal, "inspect", { file: item.file });
       if (info.status === "refused") item.refusal = { code: info.code, tag: info.tag };
       item.info = info.status === "refused" && !info.series?.uid ? null : info;
-      item.suspect = this.seriesOf(item).some((other) => other.redactions.length > 0);
+      item.suspect = this.#covered.has(item.info?.series.uid ?? "");
     } catch (error) {
       if (codeOf(error) !== "cancelled")
         item.refusal = { code: codeOf(error), tag: error instanceof CodedError ? error.tag : null };
@@ -156,6 +158,7 @@ export class Session extends EventTarget {
   clear() {
     this.cancel();
     this.items = [];
+    this.#covered.clear();
     this.select(null);
     this.#emit("items-cleared");
     this.#enter("empty");
@@ -202,6 +205,8 @@ export class Session extends EventTarget {
   /** Set what is covered in each image. @param {Map<Item, Redaction[]>} redactions */
   redact(redactions) {
     for (const [item, list] of redactions) item.redactions = list;
+    const covered = this.items.filter((item) => item.redactions.length > 0);
+    this.#covered = new Set(covered.flatMap((item) => item.info?.series.uid || []));
     this.#review([...redactions.keys()]);
   }
 
