@@ -325,7 +325,8 @@ _FIXED: Mapping[bytes, bytes] = MappingProxyType(
 
 def _jpeg_segments(stream: _Stream, at: int) -> tuple[int, bool]:
     """Check the marker segments from ``at`` to the next scan; return where it begins; is it the only one?"""
-    components = 0
+    frame = b""
+    defined: set[int] = set()
     while True:
         mark, code = stream.read(at, 2)
         if mark != 0xFF:
@@ -338,29 +339,43 @@ def _jpeg_segments(stream: _Stream, at: int) -> tuple[int, bool]:
         if length < 2 or len(body) != length - 2:
             raise _Unclean
         if code in {0xC0, 0xC1, 0xC2, 0xC3, 0xF7}:
-            components = body[5]
-            clean = len(body) == 6 + 3 * components
+            frame = bytes([code]) + body
+            clean = len(body) == 6 + 3 * body[5]
         elif code == 0xDA:
             if len(body) != 4 + 2 * body[0]:
                 raise _Unclean
-            return at + 2 + length, components == body[0]
+            single = bool(frame) and frame[6] == body[0]
+            if single and frame[0] != 0xC2 and defined - _referred_to(frame, body):
+                raise _Unclean
+            return at + 2 + length, single
         else:
-            clean = _segment_is_clean(code, body)
+            clean = _segment_is_clean(code, body, defined)
         if not clean:
             raise _Unclean
         at += 2 + length
 
 
-def _segment_is_clean(code: int, body: bytes) -> bool:
-    """Tell whether a segment is one that decoders need, and no longer than it has to be."""
+def _referred_to(frame: bytes, scan: bytes) -> set[int]:
+    """Return the tables that the only scan of a frame refers to, by 256 * marker + destination."""
+    if frame[0] == 0xF7:
+        return set()
+    dc = {0xC400 | selector >> 4 for selector in scan[2:-3:2]}
+    ac = {0xC410 | selector & 15 for selector in scan[2:-3:2]}
+    return dc if frame[0] == 0xC3 else dc | ac | {0xDB00 | table for table in frame[9::3]}
+
+
+def _segment_is_clean(code: int, body: bytes, defined: set[int]) -> bool:
+    """Tell whether a segment is one that decoders need, and no longer than it has to be; note its tables."""
     if code == 0xDB:
         at = 0
         while at < len(body):
+            defined.add(0xDB00 | body[at] & 15)
             at += 65 + 64 * (body[at] >> 4)
         return at == len(body)
     if code == 0xC4:
         at = 0
         while at < len(body):
+            defined.add(0xC400 | body[at])
             symbols = body[at + 17 : at + 17 + sum(body[at + 1 : at + 17])]
             if len({*symbols}) != len(symbols):
                 return False

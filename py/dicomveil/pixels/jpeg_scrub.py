@@ -20,6 +20,7 @@ __all__ = ["JpegScrubber"]
 _CHUNK = 1 << 20
 _SOI, _EOI, _SOS, _DHT, _DQT, _DRI, _DAC, _DNL, _COM = 0xD8, 0xD9, 0xDA, 0xC4, 0xDB, 0xDD, 0xCC, 0xDC, 0xFE
 _SOF55, _LSE, _LOSSLESS, _PROGRESSIVE = 0xF7, 0xF8, 0xC3, 0xC2
+_HP = 0xE8  # the colour transformation of JPEG-LS as Hewlett-Packard coded it, the one segment of its kind
 _FRAMES = frozenset({0xC0, 0xC1, _PROGRESSIVE, _LOSSLESS, _SOF55})
 _NOT_NEEDED = frozenset({_COM, _DAC, *range(0xE0, 0xF0), *range(0xF0, 0xF7), *range(0xF9, 0xFE)})
 _ADOBE = b"Adobe\0\x64\0\0\0\0"  # version 100, no flags; the colour transformation follows
@@ -86,7 +87,7 @@ class _Walk:
         self._process = 0
         self._components: list[_Component] = []
         self._scanned: set[int] = set()
-        self._colour: set[bytes] = set()
+        self._colours: list[tuple[int, int, int, bytes]] = []
         self.marker = _MARKER
         self.scans = 0
         self.first_scan = 0
@@ -119,8 +120,11 @@ class _Walk:
     def _finished(self, end: int) -> list[Cut]:
         for marker, start, stop, tables in self._segments:
             kept = b"".join(table.data for table in tables if table.used)
-            new = b"\xff" + bytes([marker]) + (len(kept) + 2).to_bytes(2, "big") + kept if kept else b""
-            if len(new) != stop - start or not all(table.used for table in tables):
+            if len(kept) + 4 != stop - start or not all(table.used for table in tables):
+                self._cuts.append(Cut(start, stop, _segment(marker, kept) if kept else b""))
+        for marker, start, stop, kept in self._colours:
+            new = _segment(marker, kept) if (marker == _HP) == (self._process == _SOF55) else b""
+            if new != self._read(start, stop - start):
                 self._cuts.append(Cut(start, stop, new))
         return with_end(sorted(self._cuts), self._stream, end)
 
@@ -150,7 +154,8 @@ class _Walk:
             if len(body) < 2:
                 raise refuse()
             keep = len(body) if self._process == _SOF55 and len(body) <= 4 else 2  # T.87 C.2.5
-            self._tables(marker, start, end, [("interval", body[:keep])])
+            nothing = not any(body[:keep]) and "interval" not in self._defined
+            self._tables(marker, start, end, [] if nothing else [("interval", body[:keep])])
         elif marker == _LSE:
             if body[:1] != b"\1" or len(body) != 11:  # anything but T.87 C.2.4.1.1, which DICOM does not use
                 raise refuse()
@@ -161,9 +166,10 @@ class _Walk:
             self._scan(body)
         elif marker in _NOT_NEEDED:
             new = self._colour_marker(marker, body)
-            if new is None or new != body:
-                whole = b"\xff" + bytes([marker]) + (len(new) + 2).to_bytes(2, "big") + new if new else b""
-                self._cuts.append(Cut(start, end, whole))
+            if new is None:
+                self._cuts.append(Cut(start, end))
+            else:
+                self._colours.append((marker, start, end, new))
         else:
             raise refuse()  # DNL, hierarchical and arithmetic processes, reserved markers
 
@@ -176,14 +182,11 @@ class _Walk:
             new = body[:12] + b"\0\0" if usual else _JFIF  # without its thumbnail
         elif marker == 0xEE and body[:5] == b"Adobe" and len(body) >= 12:
             new = _ADOBE + body[11:12]
-        elif marker == 0xE8 and body[:4] == b"mrfx" and len(body) == 5:
+        elif marker == _HP and body[:4] == b"mrfx" and len(body) == 5:
             new = body
         else:
             return None
-        if new[:4] in self._colour:
-            return None
-        self._colour.add(new[:4])
-        return new
+        return None if any(new[:4] == told[:4] for *_, told in self._colours) else new
 
     def _tables(self, marker: int, start: int, end: int, found: list[tuple[object, bytes]]) -> None:
         tables = []
@@ -245,6 +248,10 @@ class _Walk:
         for key in needed:
             if key in self._defined:
                 self._defined[key].used = True
+
+
+def _segment(marker: int, body: bytes) -> bytes:
+    return b"\xff" + bytes([marker]) + (len(body) + 2).to_bytes(2, "big") + body
 
 
 def _quantization(body: bytes) -> list[tuple[object, bytes]]:
