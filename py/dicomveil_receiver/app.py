@@ -62,6 +62,7 @@ def make_app(services: Services) -> ASGIApp:
             allow_origins=settings.allow_origin,
             allow_methods=("GET", "POST"),
             allow_headers=_UPLOAD_HEADERS,
+            expose_headers=("Retry-After",),
         )
         middleware.append(cors)
     app = Starlette(
@@ -99,7 +100,7 @@ def _refuse(_request: Request, error: Exception) -> Response:
         known = ', error="invalid_token"' if error.code == "token-wrong" else ""
         headers["www-authenticate"] = f'Bearer realm="dicomveil"{known}'
     if status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
-        headers["retry-after"] = str(_RETRY_SECONDS)
+        headers["retry-after"] = str(error.retry_after or _RETRY_SECONDS)
     return _error(status, error.code, text, headers)
 
 

@@ -103,12 +103,20 @@ def _forwarding(settings: Settings, store: Store, log: Log) -> Iterator[None]:
         yield
         return
     # Only who forwards needs an HTTP client.
+    import ssl
+
     from dicomveil_receiver.forwarding import Forwarder
 
     archive = settings.forward_to.rstrip("/") + "/"
     secret = settings.forward_authorization
     authorization = secret.read_text("ascii").strip() if secret is not None else ""
-    forwarder = Forwarder(Outbox(store.index), store.folder, archive, log, authorization=authorization)
+    outbox, authorities = Outbox(store.index), settings.forward_ca
+    try:
+        forwarder = Forwarder(
+            outbox, store.folder, archive, log, authorization=authorization, authorities=authorities
+        )
+    except (OSError, ssl.SSLError):
+        raise SettingsError("forward-ca: the file holds no certificates in PEM") from None
     forwarder.start()
     try:
         yield

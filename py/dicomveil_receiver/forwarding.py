@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import ssl
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -31,7 +32,14 @@ class Forwarder:
     """Empties an outbox in a thread of its own, until it is stopped."""
 
     def __init__(
-        self, outbox: Outbox, storage: Path, archive: str, log: Log, *, authorization: str = ""
+        self,
+        outbox: Outbox,
+        storage: Path,
+        archive: str,
+        log: Log,
+        *,
+        authorization: str = "",
+        authorities: Path | None = None,
     ) -> None:
         self._outbox = outbox
         self._storage = storage
@@ -40,7 +48,13 @@ class Forwarder:
         self._thread = threading.Thread(target=self._run, name="forwarder", daemon=True)
         headers = {"accept": DICOM_JSON, **({"authorization": authorization} if authorization else {})}
         # No proxy and no netrc of this account: instances go to the archive that was named, and nowhere else.
-        self._client = httpx.Client(base_url=archive, headers=headers, timeout=_TIMEOUT, trust_env=False)
+        self._client = httpx.Client(
+            base_url=archive,
+            headers=headers,
+            timeout=_TIMEOUT,
+            trust_env=False,
+            verify=_trusting(authorities),
+        )
 
     def start(self) -> None:
         """Begin."""
@@ -104,6 +118,15 @@ class Forwarder:
 
     def _path(self, waiting: Waiting) -> Path:
         return self._storage / waiting.study_uid / waiting.series_uid / f"{waiting.sop_instance_uid}.dcm"
+
+
+def _trusting(authorities: Path | None) -> ssl.SSLContext:
+    """Return a context that knows the system's authorities, and those of a file: hospitals have their own."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if authorities is not None:
+        context.load_verify_locations(authorities)
+    return context
 
 
 class _Body:

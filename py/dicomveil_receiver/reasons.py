@@ -69,6 +69,9 @@ REASONS: Mapping[str, Reason] = MappingProxyType(
         ),
         "too-slow": Reason(_PROCESSING_FAILURE, 408, "The body arrived too slowly. Send it again."),
         "too-many-uploads": Reason(_OUT_OF_RESOURCES, 503, "Too many uploads at once. Try again shortly."),
+        "too-many-uploads-of-token": Reason(
+            _OUT_OF_RESOURCES, 429, "Too many uploads at once with this token. Try again shortly."
+        ),
         "too-many-requests": Reason(_OUT_OF_RESOURCES, 429, "Too many requests with this token. Try later."),
         "internal-error": Reason(
             _PROCESSING_FAILURE, 500, "Something unexpected went wrong. Report the code."
@@ -112,12 +115,16 @@ def reason_for(code: str) -> Reason:
 
 
 class ReceiverError(Exception):
-    """A request, or an instance of it, is refused; ``code`` is a key of :data:`REASONS` or verification's."""
+    """A request, or an instance of it, is refused; ``code`` is a key of :data:`REASONS` or verification's.
 
-    def __init__(self, code: str, tags: tuple[int, ...] = ()) -> None:
+    ``retry_after`` is in seconds, where it is known when the same would be taken.
+    """
+
+    def __init__(self, code: str, tags: tuple[int, ...] = (), *, retry_after: int | None = None) -> None:
         super().__init__(reason_for(code).text)
         self.code = code
         self.tags = tags
+        self.retry_after = retry_after
 
     @property
     def reason(self) -> Reason:

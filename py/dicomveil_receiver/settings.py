@@ -46,6 +46,9 @@ class Settings:
     forward_to: str | None = field(
         default=None, metadata=_about("DICOMweb URL of an archive to forward to (STOW-RS: .../studies)")
     )
+    forward_ca: Path | None = field(
+        default=None, metadata=_about("certificates to trust for the archive beside the system's, PEM", Path)
+    )
     forward_authorization: Path | None = field(
         default=None, metadata=_about("file with the Authorization header for the archive", Path)
     )
@@ -74,6 +77,8 @@ class Settings:
     max_request_bytes: int = field(default=64 * _GIB, metadata=_about("largest request", int))
     max_parts: int = field(default=1000, metadata=_about("most instances in a request", int))
     max_uploads: int = field(default=128, metadata=_about("most uploads at once", int))
+    max_token_uploads: int = field(default=96, metadata=_about("most uploads at once with one token", int))
+    max_connections: int = field(default=1024, metadata=_about("most open connections", int))
     max_requests: int = field(default=1200, metadata=_about("most requests a minute with one token", int))
     min_free_bytes: int = field(
         default=64 * _MIB, metadata=_about("room on the disk below which nothing is taken", int)
@@ -137,6 +142,8 @@ class Settings:
     def _check_forwarding(self) -> None:
         if self.forward_authorization is not None and not self.forward_authorization.is_file():
             raise SettingsError("forward-authorization: there is no such file")
+        if self.forward_ca is not None and not self.forward_ca.is_file():
+            raise SettingsError("forward-ca: there is no such file")
         if self.forward_to is None:
             return
         if self.seal_to:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from dicomveil_receiver.access import Gate
 from dicomveil_receiver.answer import DICOM_JSON, store_answer
+from dicomveil_receiver.limits import AtOnce
 from dicomveil_receiver.parts import boundary_of
 from dicomveil_receiver.reasons import ReceiverError
 from dicomveil_receiver.reception import Reception, Result
@@ -30,11 +31,16 @@ class StowService:
     """Receives instances for one store."""
 
     def __init__(self, services: Services, gate: Gate) -> None:
-        self.running = 0
         self._services = services
         self._settings = settings = services.settings
         self._gate = gate
         self._threads = CapacityLimiter(settings.max_uploads)
+        self._at_once = AtOnce(settings.max_uploads, settings.max_token_uploads)
+
+    @property
+    def running(self) -> int:
+        """How many uploads are being received."""
+        return self._at_once.running
 
     async def store(self, request: Request) -> Response:
         """Store what the body holds, and answer for each instance."""
@@ -43,27 +49,28 @@ class StowService:
         reception = self._open(request)
         if not await to_thread.run_sync(self._services.store.ready, self._settings.min_free_bytes):
             raise ReceiverError("storage-full")
-        if self.running >= self._settings.max_uploads:
-            raise ReceiverError("too-many-uploads")
-        self.running += 1
-        stopped = None
-        try:
-            async for block in receive_blocks(request, self._settings, self._settings.max_request_bytes):
-                await to_thread.run_sync(reception.feed, block, limiter=self._threads)
-            reception.finish()
-        except ReceiverError as error:
-            stopped = error
-        except ClientDisconnect:
-            stopped = ReceiverError("broken-off")  # nobody hears the answer; log and audit do
-        finally:
-            self.running -= 1
-            reception.close()
+        with self._at_once.place(token.name):
+            stopped = await self._receive(request, reception)
         status, body = store_answer(reception.results, stopped)
         await to_thread.run_sync(self._record, token.name, status, reception.results, limiter=self._threads)
         seconds = time.monotonic() - started
         self._services.log.upload(status, reception.results, stopped, seconds)
         self._services.metrics.upload(status, reception.results, seconds)
         return Response(body, status, media_type=DICOM_JSON)
+
+    async def _receive(self, request: Request, reception: Reception) -> ReceiverError | None:
+        """Feed the body into a reception; return what ended it early, if anything did."""
+        try:
+            async for block in receive_blocks(request, self._settings, self._settings.max_request_bytes):
+                await to_thread.run_sync(reception.feed, block, limiter=self._threads)
+            reception.finish()
+        except ReceiverError as error:
+            return error
+        except ClientDisconnect:
+            return ReceiverError("broken-off")  # nobody hears the answer; log and audit do
+        finally:
+            reception.close()
+        return None
 
     def _record(self, token: str, status: int, results: Sequence[Result]) -> None:
         # Before the sender is told: what is acknowledged can be accounted for.
@@ -113,6 +120,10 @@ async def receive_blocks(request: Request, settings: Settings, max_bytes: int) -
                 chunk = await anext(stream, None)
         except TimeoutError:
             raise ReceiverError("too-slow") from None
+        except ClientDisconnect:
+            if chunks:
+                yield b"".join(chunks)  # may hold whole parts, which need not be sent again
+            raise
         if chunk is None:
             break
         received += len(chunk)

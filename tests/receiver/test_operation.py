@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from dicomveil_receiver.cli import main
-from dicomveil_receiver.limits import RateLimit
+from dicomveil_receiver.limits import AtOnce, RateLimit
 from dicomveil_receiver.reasons import ReceiverError
 from dicomveil_receiver.tokens import Tokens
-from receiver.support import Endpoint, make_instance, multipart, running, uid_of
+from receiver.support import Endpoint, make_instance, multipart, running, uid_of, wait_until
 
 
 def test_tokens_are_made_listed_and_revoked(endpoint: Endpoint, capsys: pytest.CaptureFixture[str]) -> None:
@@ -150,3 +153,40 @@ def test_a_question_has_limits(endpoint: Endpoint) -> None:
     many = httpx.post(endpoint.url + "digests", json={"instances": ["1"] * 10_001}, headers=headers)
     assert many.status_code == 400
     assert httpx.post(endpoint.url + "digests", content=b" " * (2 << 20), headers=headers).status_code == 413
+
+
+def test_a_full_bucket_says_when_there_is_a_place(tmp_path: Path) -> None:
+    """Retry-After is the time until the bucket holds a request again, not a guess."""
+    with running(tmp_path, max_requests=2) as endpoint:
+        body = multipart(make_instance())
+        answers = [endpoint.post(body) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        assert 25 <= int(answers[2].headers["retry-after"]) <= 30
+
+
+def test_a_token_has_its_share_of_uploads() -> None:
+    """429 for one that takes too much at once, 503 when all places are taken; afterwards they are free."""
+    at_once = AtOnce(3, 2)
+    with at_once.place("a"), at_once.place("a"):
+        with pytest.raises(ReceiverError) as refused, at_once.place("a"):
+            pass
+        assert (refused.value.code, refused.value.reason.status) == ("too-many-uploads-of-token", 429)
+        with at_once.place("b"):
+            assert at_once.running == 3
+            with pytest.raises(ReceiverError) as refused, at_once.place("c"):
+                pass
+            assert (refused.value.code, refused.value.reason.status) == ("too-many-uploads", 503)
+        with at_once.place("c"):
+            assert at_once.running == 3
+    assert at_once.running == 0
+
+
+def test_connections_are_limited(tmp_path: Path) -> None:
+    """503 while too many are open; served again when they are gone."""
+    with running(tmp_path, max_connections=3) as endpoint:
+        port = urlsplit(endpoint.url).port or 0
+        with contextlib.ExitStack() as silent:
+            for _ in range(3):
+                silent.enter_context(socket.create_connection(("127.0.0.1", port), 10))
+            assert endpoint.store_instances(make_instance()).status_code == 503
+        wait_until(lambda: endpoint.store_instances(make_instance()).status_code == 200)

@@ -51,7 +51,11 @@ export async function saveFolder(signal, entries, progress) {
     const cut = name.lastIndexOf("/");
     const parent = await folder(name.slice(0, Math.max(cut, 0)));
     const file = await parent.getFileHandle(name.slice(cut + 1), { create: true });
-    await blob.stream().pipeTo(await file.createWritable(), { signal }); // an aborted write leaves no file behind
+    const writable = await file.createWritable();
+    await blob.stream().pipeTo(writable, { signal, preventClose: true }); // aborted, it leaves no file behind
+    if (signal.aborted) await writable.abort(); // in time, though the last bytes were on their way
+    signal.throwIfAborted();
+    await writable.close();
     progress(index + 1);
   }
 }

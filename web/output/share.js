@@ -1,15 +1,13 @@
 // What may leave: the results that were cleaned and verified, as ZIP entries, as instances to send, as a report.
 
-import { CodedError, codeOf } from "../errors.js";
-import { each } from "../model/each.js";
+import { resource } from "./endpoint.js";
 import { outputNames } from "./names.js";
-import { batches, store } from "./stow.js";
+import { parcel, Upload } from "./upload.js";
 
 /** @typedef {import("../model/item.js").Item} Item */
 /** @typedef {import("../pool/worker-pool.js").WorkerPool} WorkerPool */
-/** @typedef {import("./stow.js").Destination} Destination */
-
-const REQUESTS_UNDER_WAY = 3;
+/** @typedef {import("./endpoint.js").Destination} Destination */
+/** @typedef {import("./receipt.js").Receipts} Receipts */
 
 /**
  * The report of every file, in the order of opening. It holds no value and no name of an input.
@@ -53,40 +51,39 @@ export async function zipEntries(items, reportFile) {
 }
 
 /**
- * Send what has not been sent yet. Every file gets its own outcome; of two with one UID and other contents only the
- * first is sent, since an endpoint can store but one.
- * @param {AbortSignal} signal
+ * The upload of what has not been sent yet. Every file gets its own outcome; of two with one UID and other contents only
+ * the first is sent, since an endpoint can store but one.
  * @param {Destination} destination
  * @param {Item[]} items
- * @param {(items: Item[]) => void} sent  after every request
+ * @param {Receipts} receipts
+ * @param {(items: Item[]) => void} changed  states of these changed, or how the upload goes
  */
-export async function upload(signal, destination, items, sent) {
+export async function uploadOf(destination, items, receipts, changed) {
   const names = await outputNames(items);
   const numbered = items.filter((item) => (names.get(item) ?? item.result?.name) !== item.result?.name);
   for (const item of numbered) item.uploadCode = "duplicate-instance";
-  sent(numbered);
+  changed(numbered);
   const waiting = items.filter((item) => item.result?.blob && !item.uploaded && !numbered.includes(item));
   /** @type {Map<string, Item[]>} */
   const byUid = Map.groupBy(waiting, (item) => /** @type {any} */ (item.result).sop_instance_uid);
-  const instances = Array.from(byUid, ([uid, [first]]) => ({
-    uid,
-    blob: /** @type {Blob} */ (first.result?.blob),
-  }));
-  await each(signal, batches(instances), REQUESTS_UNDER_WAY, async (batch) => {
-    /** @type {Map<string, string|null>} */
-    let outcome = new Map();
-    let code = "upload-failed";
-    try {
-      outcome = await store(signal, destination, batch);
-    } catch (error) {
-      code = signal.aborted ? "cancelled" : error instanceof CodedError ? error.code : codeOf(error);
-    }
-    const touched = batch.flatMap(({ uid }) => byUid.get(uid) ?? []);
-    for (const item of touched) {
-      const result = outcome.get(item.result?.sop_instance_uid ?? "");
-      item.uploaded = result === null;
-      item.uploadCode = result === null ? null : (result ?? code);
-    }
-    sent(touched);
+  const results = new Map(waiting.map((item) => [item, item.result]));
+  const parcels = Array.from(byUid, ([uid, [first]]) =>
+    parcel(uid, /** @type {Blob} */ (first.result?.blob)),
+  );
+  const { host } = resource(destination.endpoint, "studies");
+  return new Upload(destination, parcels, (touched) => {
+    /** @type {Item[]} */
+    const told = [];
+    for (const one of touched)
+      for (const item of byUid.get(one.uid) ?? []) {
+        if (item.result !== results.get(item)) continue; // decided anew meanwhile: what was sent is not this result
+        const stored = one.state === "stored" || one.state === "known";
+        item.sending = one.state === "sending";
+        item.uploaded = stored;
+        item.uploadCode = one.code;
+        if (stored || one.state === "failed") receipts.note(item, host, one);
+        told.push(item);
+      }
+    changed(told);
   });
 }

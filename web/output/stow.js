@@ -1,9 +1,13 @@
 // Sends cleaned files by STOW-RS (PS3.18 10.5): the only module of the page that sends a byte of a file anywhere.
 
 import { CodedError } from "../errors.js";
+import { answered, headersFor, resource } from "./endpoint.js";
 
+/** @typedef {import("./endpoint.js").Destination} Destination */
 /** @typedef {{uid: string, blob: Blob}} Instance */
-/** @typedef {{endpoint: string, token: string}} Destination */
+/** What an endpoint says of one instance: `reason` is its Failure Reason, null when it was stored.
+ * @typedef {{reason: number|null, item: Record<string, unknown>}} Told */
+/** @typedef {{status: number, retryAfter: number|null, told: Map<string, Told>}} Answer */
 
 const FAILED_SOP_SEQUENCE = "00081198";
 const REFERENCED_SOP_SEQUENCE = "00081199";
@@ -11,20 +15,11 @@ const REFERENCED_SOP_INSTANCE_UID = "00081155";
 const FAILURE_REASON = "00081197";
 /** Requests stay small enough that a failure costs little, and large enough that many files take few. */
 const BATCH_BYTES = 16 << 20;
-const BATCH_FILES = 40;
+const BATCH_FILES = 10;
 
-/** @param {string} endpoint @returns {URL} the address of the studies resource */
-export function studiesAddress(endpoint) {
-  const base = new URL(endpoint.endsWith("/") ? endpoint : `${endpoint}/`, document.baseURI);
-  const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(base.hostname);
-  if (base.protocol !== "https:" && !(base.protocol === "http:" && loopback))
-    throw new CodedError("endpoint-not-https");
-  return new URL("studies", base);
-}
-
-/** @param {Instance[]} instances @returns {Instance[][]} */
+/** @template {Instance} T @param {T[]} instances @returns {T[][]} */
 export function batches(instances) {
-  /** @type {Instance[][]} */
+  /** @type {T[][]} */
   const all = [];
   let bytes = 0;
   for (const instance of instances) {
@@ -41,11 +36,12 @@ export function batches(instances) {
 }
 
 /**
- * Send one batch. Returns the outcome of each instance: null when stored, else a code.
+ * Send one batch in one request. Only what the answer names counts, whatever its status.
  * @param {AbortSignal} signal
  * @param {Destination} destination
  * @param {Instance[]} batch
- * @returns {Promise<Map<string, string|null>>}
+ * @returns {Promise<Answer>}
+ * @throws {CodedError} `endpoint-not-https`, `upload-unreachable`, `upload-not-allowed`
  */
 export async function store(signal, destination, batch) {
   const boundary = `dicomveil-${crypto.randomUUID()}`;
@@ -54,52 +50,42 @@ export async function store(signal, destination, batch) {
     blob,
     "\r\n",
   ]);
-  const answer = await post(signal, destination, new Blob([...parts, `--${boundary}--\r\n`]), boundary);
-  const all = (/** @type {string|null} */ code) => new Map(batch.map(({ uid }) => [uid, code]));
-  if (answer.status === 401 || answer.status === 403) return all("upload-unauthorized");
-  if (answer.status === 413) return all("upload-too-large");
-  let data;
+  const response = await answered(signal, resource(destination.endpoint, "studies"), {
+    method: "POST",
+    headers: {
+      ...headersFor(destination),
+      "Content-Type": `multipart/related; type="application/dicom"; boundary=${boundary}`,
+      Accept: "application/dicom+json",
+    },
+    body: new Blob([...parts, `--${boundary}--\r\n`]),
+  });
+  const { status } = response;
+  const after = Number(response.headers.get("Retry-After") ?? Number.NaN); // seconds; a date is not understood
+  /** @type {Map<string, Told>} */
+  const told = new Map();
+  /** @type {any} */
+  let data = null;
   try {
-    data = await answer.json();
-  } catch {
-    return all("upload-failed"); // also when it says 200: only named instances count as stored
+    data = await response.json();
+  } catch (error) {
+    // No DICOM JSON names nothing. A connection that broke is another matter: the files may have arrived.
+    if (!(error instanceof SyntaxError))
+      throw new CodedError(signal.aborted ? "cancelled" : "upload-unreachable");
   }
-  const outcome = all("upload-failed");
-  for (const item of data?.[REFERENCED_SOP_SEQUENCE]?.Value ?? []) outcome.set(uidOf(item), null);
-  for (const item of data?.[FAILED_SOP_SEQUENCE]?.Value ?? []) outcome.set(uidOf(item), reasonOf(item));
-  return outcome;
+  for (const item of items(data, FAILED_SOP_SEQUENCE))
+    told.set(uidOf(item), { reason: reasonOf(item), item });
+  for (const item of items(data, REFERENCED_SOP_SEQUENCE)) told.set(uidOf(item), { reason: null, item });
+  return { status, retryAfter: Number.isFinite(after) && after >= 0 ? after : null, told };
 }
 
-/** @param {AbortSignal} signal @param {Destination} destination @param {Blob} body @param {string} boundary */
-async function post(signal, { endpoint, token }, body, boundary) {
-  /** @type {Record<string, string>} */
-  const headers = {
-    "Content-Type": `multipart/related; type="application/dicom"; boundary=${boundary}`,
-    Accept: "application/dicom+json",
-  };
-  if (token) headers.Authorization = `Bearer ${token}`;
-  try {
-    const options = {
-      method: "POST",
-      headers,
-      body,
-      signal,
-      credentials: "omit",
-      referrerPolicy: "no-referrer",
-    };
-    return await fetch(studiesAddress(endpoint), /** @type {RequestInit} */ (options));
-  } catch (error) {
-    if (signal.aborted || error instanceof CodedError) throw error;
-    throw new CodedError("upload-unreachable"); // the network, or an address that the page's policy does not allow
-  }
+/** @param {any} data @param {string} sequence @returns {any[]} */
+function items(data, sequence) {
+  const value = data?.[sequence]?.Value;
+  return Array.isArray(value) ? value : [];
 }
 
 /** @param {any} item */
 const uidOf = (item) => String(item?.[REFERENCED_SOP_INSTANCE_UID]?.Value?.[0] ?? "");
 
 /** PS3.18 Table I.2-2. @param {any} item */
-function reasonOf(item) {
-  const reason = Number(item?.[FAILURE_REASON]?.Value?.[0] ?? 0);
-  if (reason >= 0xa700 && reason <= 0xa7ff) return "upload-out-of-resources";
-  return "upload-refused";
-}
+const reasonOf = (item) => Number(item?.[FAILURE_REASON]?.Value?.[0] ?? 0);

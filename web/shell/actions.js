@@ -20,7 +20,9 @@ export function connectActions(session, sharing) {
   on("save", () => sharing.saveZip());
   on("save-folder", () => sharing.saveFolder());
   on("report", () => sharing.saveReport());
-  on("upload", () => sharing.upload());
+  on("upload", () => sharing.send());
+  on("pause", () => sharing.togglePause());
+  on("receipt", () => sharing.saveReceipt());
   on("start-over", () => session.clear());
   on("next-attention", () => {
     const next = session.items.find((item) => item.status === "attention");
@@ -60,6 +62,9 @@ function drawActions(session, sharing) {
   byTestId("upload").textContent = t(
     session.items.some((item) => item.uploadCode) ? "action.retry" : "action.upload",
   );
+  show("pause", sharing.upload !== null);
+  byTestId("pause").textContent = t(sharing.upload?.paused ? "action.proceed" : "action.pause");
+  show("receipt", idle && state === "done" && sharing.receipted > 0);
   show("report", idle && state === "done");
   show("next-attention", counts.attention > 0);
   byTestId("next-attention").textContent = t("list.next-attention", { count: counts.attention });

@@ -1,16 +1,17 @@
 // Saving and sending what was cleaned, and what the page says of it: nothing left, sending, sent.
 
-import { byTestId } from "../dom.js";
 import { codeOf } from "../errors.js";
-import { explain } from "../i18n.js";
+import { resource } from "../output/endpoint.js";
+import { Receipts } from "../output/receipt.js";
 import { download, saveFolder, saveZip } from "../output/save.js";
-import { report, upload, zipEntries } from "../output/share.js";
-import { studiesAddress } from "../output/stow.js";
+import { report, uploadOf, zipEntries } from "../output/share.js";
+import { connectDestination, ownDestination } from "./destination.js";
 import { notify } from "./status.js";
 
 /** @typedef {import("../model/session.js").Session} Session */
 /** @typedef {import("../pool/worker-pool.js").WorkerPool} WorkerPool */
-/** @typedef {import("../output/stow.js").Destination} Destination */
+/** @typedef {import("../output/endpoint.js").Destination} Destination */
+/** @typedef {import("../output/upload.js").Upload} Upload */
 /** @typedef {{what: "saving"|"sending", done: number, total: number}} Busy */
 
 export class Sharing extends EventTarget {
@@ -23,24 +24,23 @@ export class Sharing extends EventTarget {
   busy = null;
   /** @type {Record<string, unknown>|null} */
   profile = null;
+  /** What sends now. @type {Upload|null} */
+  upload = null;
+  #receipts = new Receipts();
   #abort = new AbortController();
   #session;
   #pool;
+  #ask;
 
   /** @param {Session} session @param {WorkerPool} pool */
   constructor(session, pool) {
     super();
     this.#session = session;
     this.#pool = pool;
-    byTestId("upload-form").addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.#submit();
+    this.#ask = connectDestination((destination) => this.#send(destination));
+    globalThis.addEventListener("beforeunload", (event) => {
+      if (this.busy) event.preventDefault(); // the browser asks whether to leave
     });
-    byTestId("upload-cancel").addEventListener("click", () => this.#dialog.close());
-  }
-
-  get #dialog() {
-    return /** @type {HTMLDialogElement} */ (byTestId("upload-dialog"));
   }
 
   cancel() {
@@ -60,6 +60,7 @@ export class Sharing extends EventTarget {
       if (code !== "cancelled") notify(code);
     }
     this.busy = null;
+    this.upload = null;
     this.#tell();
   }
 
@@ -93,25 +94,26 @@ export class Sharing extends EventTarget {
     });
   }
 
-  /** Send, or first ask where to. */
-  async upload() {
-    const configured = await ownDestination();
-    if (configured) return this.#send(configured);
-    byTestId("upload-error").textContent = "";
-    this.#dialog.showModal();
+  /** Files of which the receipt tells. */
+  get receipted() {
+    return this.#receipts.count(this.#session.items);
   }
 
-  #submit() {
-    const endpoint = /** @type {HTMLInputElement} */ (byTestId("endpoint")).value.trim();
-    const token = /** @type {HTMLInputElement} */ (byTestId("token")).value.trim();
-    try {
-      studiesAddress(endpoint);
-    } catch (error) {
-      byTestId("upload-error").textContent = explain("code", codeOf(error));
-      return;
-    }
-    this.#dialog.close();
-    this.#send({ endpoint, token });
+  saveReceipt() {
+    download(this.#receipts.file(this.#session.items), "dicomveil-receipt.json");
+  }
+
+  /** Send, or first ask where to. */
+  async send() {
+    const configured = await ownDestination();
+    if (configured) return this.#send(configured);
+    this.#ask();
+  }
+
+  /** Pause, or go on. */
+  togglePause() {
+    if (this.upload?.paused) this.upload.proceed();
+    else this.upload?.pause();
   }
 
   /** @param {Destination} destination */
@@ -119,34 +121,23 @@ export class Sharing extends EventTarget {
     const session = this.#session;
     const waiting = session.items.filter((item) => item.result && !item.uploaded);
     return this.#do("sending", waiting.length, async (signal) => {
-      this.host = studiesAddress(destination.endpoint).host;
+      this.host = resource(destination.endpoint, "studies").host;
       this.phase = "sending";
-      this.#tell();
-      await upload(signal, destination, session.items, (items) => {
-        this.sent += items.filter((item) => item.uploaded).length;
-        if (this.busy) this.busy.done += items.length;
+      const before = session.items.filter((item) => item.uploaded).length;
+      for (const item of waiting) item.uploadCode = null; // of an earlier try
+      this.upload = await uploadOf(destination, session.items, this.#receipts, (items) => {
         session.uploadsChanged(items);
-        this.#tell();
+        this.sent = session.items.filter((item) => item.uploaded).length;
+        this.#progress(waiting.filter((item) => item.uploaded || item.uploadCode).length);
       });
-      this.phase = this.sent ? "sent" : "tried";
-      const failed = waiting.filter((item) => !item.uploaded && item.result);
-      if (failed.length && !signal.aborted) notify(failed[0].uploadCode ?? "upload-failed");
+      await this.upload.run(signal);
+      this.phase = this.sent > before ? "sent" : "tried";
+      const failed = waiting.find((item) => !item.uploaded && item.result);
+      if (failed && !signal.aborted) notify(failed.uploadCode ?? "upload-failed");
     });
   }
 
   #tell() {
     this.dispatchEvent(new CustomEvent("sharing-changed"));
-  }
-}
-
-/** Where the server of this page says to send, so that one click does; else null. @returns {Promise<Destination|null>} */
-async function ownDestination() {
-  try {
-    const response = await fetch("settings.json", { cache: "no-store" });
-    if (!response.ok) return null;
-    const { endpoint, token } = await response.json();
-    return typeof endpoint === "string" ? { endpoint, token: String(token ?? "") } : null;
-  } catch {
-    return null;
   }
 }

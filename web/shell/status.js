@@ -28,7 +28,7 @@ function drawStatus(session, sharing) {
   const status = byTestId("status");
   const busy = sharing.busy;
   const [done, total] = busy ? [busy.done, busy.total] : [session.done, session.total];
-  const text = busy ? t(`status.${busy.what}`, { done, total }) : statusText(session);
+  const text = busy ? t(`status.${busyState(sharing)}`, { done, total }) : statusText(session);
   if (status.textContent !== text) status.textContent = text;
   status.dataset.done = String(session.done);
   status.dataset.total = String(session.total);
@@ -39,6 +39,12 @@ function drawStatus(session, sharing) {
   bar.hidden = !busy && state !== "reading" && state !== "cleaning";
   bar.max = Math.max(total, 1);
   bar.value = done;
+}
+
+/** @param {Sharing} sharing */
+function busyState({ busy, upload }) {
+  if (upload?.paused) return "paused";
+  return upload?.waiting ? "retrying" : busy?.what;
 }
 
 /** @param {Session} session */

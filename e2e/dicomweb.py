@@ -1,0 +1,193 @@
+"""DICOMweb servers for the uploader: one that answers as a test says, and a line that breaks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import pydicom
+
+
+class Answer(NamedTuple):
+    """What the server does with a request: a status, and seconds before and for the sender."""
+
+    status: int = 200
+    wait: float = 0
+    retry_after: int | None = None
+
+
+class Request(NamedTuple):
+    """A Store request that came: SOP Instance UIDs, and when."""
+
+    uids: list[str]
+    time: float
+    authorization: str | None
+
+
+class OtherServer:
+    """A DICOMweb server that is none of ours: it stores in memory and knows no digests.
+
+    ``script`` says what happens to the next requests; then everything is stored. More than ``most`` parts are
+    too large for it, and one UID of ``chokes`` makes it refuse a request as a whole.
+    """
+
+    def __init__(self) -> None:
+        self.script: list[Answer] = []
+        self.always = Answer()
+        self.most = 1000
+        self.chokes: set[str] = set()
+        self.requests: list[Request] = []
+        self.stored: dict[str, bytes] = {}
+        self.url = ""
+        self._lock = threading.Lock()
+
+    def store(self, parts: list[bytes], authorization: str | None) -> tuple[Answer, bytes]:
+        """Take a request; return the answer and its body."""
+        read = {}
+        for part in parts:
+            ds = pydicom.dcmread(BytesIO(part), stop_before_pixels=True)
+            read[str(ds.SOPInstanceUID)] = part
+        with self._lock:
+            self.requests.append(Request(list(read), time.monotonic(), authorization))
+            answer = self.script.pop(0) if self.script else self.always
+            if answer.status == 200 and len(read) > self.most:
+                return Answer(413), b""
+            if answer.status == 200 and self.chokes & read.keys():
+                return Answer(400), b"<html>"
+            if answer.status != 200:
+                return answer, b""
+            self.stored |= read
+        items = [{"00081155": {"vr": "UI", "Value": [uid]}} for uid in read]
+        return answer, json.dumps({"00081199": {"vr": "SQ", "Value": items}}).encode()
+
+
+@contextmanager
+def other_server() -> Iterator[OtherServer]:
+    """Run one on loopback, which any page may send to."""
+    state = OtherServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_OPTIONS(self) -> None:
+            self._answer(204, b"")
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            if not self.path.endswith("/studies"):
+                self._answer(404, b"")
+                return
+            boundary = self.headers["content-type"].rpartition("boundary=")[2].encode()
+            parts = [p.partition(b"\r\n\r\n")[2][:-2] for p in body.split(b"--" + boundary)[1:-1]]
+            answer, content = state.store(parts, self.headers["authorization"])
+            time.sleep(answer.wait)
+            self._answer(answer.status, content, answer.retry_after)
+
+        def _answer(self, status: int, content: bytes, retry_after: int | None = None) -> None:
+            self.send_response(status)
+            self.send_header("Access-Control-Allow-Origin", "*")
+            self.send_header("Access-Control-Allow-Headers", "authorization, content-type")
+            self.send_header("Access-Control-Expose-Headers", "Retry-After")
+            if retry_after is not None:
+                self.send_header("Retry-After", str(retry_after))
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    state.url = f"http://127.0.0.1:{server.server_port}/dicom-web/"
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class Line:
+    """A connection to a server that breaks: after so many bytes up, or before the answer comes down.
+
+    Each request has a connection of its own: a browser repeats by itself, once, a request whose kept-alive
+    connection broke before any answer, and nothing of what the page does about it would be seen.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self.cut_after: int | None = None  #: bytes of the next connections up to their breaking
+        self.cut_answers = 0  #: so many large uploads arrive and hear nothing
+        self.down = False
+        self.cuts = 0
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                here, _ = self._socket.accept()
+            except OSError:
+                return
+            if self.down:
+                here.close()
+                continue
+            there = socket.create_connection(("127.0.0.1", self._target))
+            sent = [0]
+            for pump in (self._up, self._down):
+                threading.Thread(target=pump, args=(here, there, sent), daemon=True).start()
+
+    def _up(self, here: socket.socket, there: socket.socket, sent: list[int]) -> None:
+        with contextlib.suppress(OSError):
+            while data := here.recv(1 << 16):
+                there.sendall(data.replace(b"Connection: keep-alive\r\n", b"Connection: close     \r\n", 1))
+                sent[0] += len(data)
+                if self.cut_after is not None and sent[0] > self.cut_after:
+                    self.cut_after = None
+                    self._cut(here, there)
+        self._end(here, there)
+
+    def _down(self, here: socket.socket, there: socket.socket, sent: list[int]) -> None:
+        with contextlib.suppress(OSError):
+            while data := there.recv(1 << 16):
+                if self.cut_answers and sent[0] > 1 << 14:
+                    self.cut_answers -= 1
+                    self._cut(here, there)
+                here.sendall(data)
+                sent[0] = 0
+        self._end(here, there)
+
+    def _cut(self, *sockets: socket.socket) -> None:
+        self.cuts += 1
+        self._end(*sockets)
+        raise OSError
+
+    @staticmethod
+    def _end(*sockets: socket.socket) -> None:
+        for one in sockets:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+    def close(self) -> None:
+        """Take the line away."""
+        self._socket.close()
+
+
+@contextmanager
+def breaking_line(url: str) -> Iterator[Line]:
+    """Put a line in front of a server on loopback."""
+    line = Line(urlsplit(url).port or 0)
+    yield line
+    line.close()

@@ -1,0 +1,378 @@
+"""The uploader: few requests, tried again with patience, nothing twice, paused, and a receipt of it all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from e2e.dicomweb import Answer, Line, OtherServer, breaking_line, other_server
+from e2e.journey import WAIT, clean, instances, open_files, payload, row, save, secrets_in, state, statuses
+from playwright.sync_api import FilePayload, Page, expect
+
+import builders
+import environment
+
+READY = '[data-testid="status"][data-state="empty"]'
+
+
+class Served(NamedTuple):
+    """A receiver that serves the page (what conftest starts). `url` ends in "/"."""
+
+    url: str
+    storage: Path
+    token: str
+
+
+def files(count: int, size: int = 64) -> list[FilePayload]:
+    """Return images of one series, with ``size`` rows and columns."""
+    found = []
+    for number in range(1, count + 1):
+        ds = builders.mr(number=number)
+        ds.Rows = ds.Columns = size
+        ds.PixelData = bytes([number % 251]) * (2 * size * size)
+        found.append(payload(ds, f"{number}.dcm"))
+    return found
+
+
+def finished(page: Page) -> None:
+    """Wait until what was sent for the first time has ended, or a later sending has."""
+    expect(page.get_by_test_id("privacy")).to_have_attribute(
+        "data-phase", re.compile("^(sent|tried)$"), timeout=WAIT
+    )
+    expect(page.get_by_test_id("cancel")).to_be_hidden(timeout=WAIT)
+
+
+def receipt(page: Page) -> list[dict[str, Any]]:
+    """Save the receipt; return what it says of each file."""
+    with page.expect_download(timeout=WAIT) as download:
+        page.get_by_test_id("receipt").click()
+    found = json.loads(download.value.path().read_bytes())
+    assert found["dicomveil_receipt"] == 1
+    entries: list[dict[str, Any]] = found["files"]
+    return entries
+
+
+def ask_to_send(page: Page, url: str, token: str) -> None:
+    """Upload by the sheet that asks where to."""
+    page.get_by_test_id("upload").click()
+    page.get_by_test_id("endpoint").fill(url)
+    page.get_by_test_id("token").fill(token)
+    page.get_by_test_id("upload-send").click()
+
+
+@pytest.fixture
+def other() -> Iterator[OtherServer]:
+    """A DICOMweb server that is none of ours."""
+    with other_server() as server:
+        yield server
+
+
+@pytest.fixture
+def cleaned(
+    page: Page, serve: Callable[..., Served], other: OtherServer, complaints: list[str]
+) -> Iterator[Callable[[int], Page]]:
+    """Return what opens and cleans images in a page that may send to the other server."""
+
+    def opened(count: int) -> Page:
+        served = serve("--allow-endpoint", other.url.removesuffix("/dicom-web/"))
+        page.route("**/settings.json", lambda route: route.fulfill(status=404))
+        page.goto(served.url)
+        page.locator(READY).wait_for(state="attached", timeout=WAIT)
+        open_files(page, files(count))
+        clean(page)
+        return page
+
+    yield opened
+    complaints.clear()  # the browser itself reports refused requests
+
+
+def test_small_files_go_ten_to_a_request(cleaned: Callable[[int], Page], other: OtherServer) -> None:
+    """25 files take three requests to a server of others; what it stores is what was saved."""
+    page = cleaned(25)
+    saved = instances(save(page))
+    ask_to_send(page, other.url, "a-token")
+    finished(page)
+    assert sorted(len(request.uids) for request in other.requests) == [5, 10, 10]
+    assert {request.authorization for request in other.requests} == {"Bearer a-token"}
+    assert set(other.stored.values()) == set(saved.values())
+    assert statuses(page) == ["uploaded"] * 25
+
+
+def test_a_user_and_a_password_are_sent_as_such(cleaned: Callable[[int], Page], other: OtherServer) -> None:
+    """What has a colon in it is no bearer token (RFC 6750), but what other servers ask for (RFC 7617)."""
+    page = cleaned(1)
+    ask_to_send(page, other.url, "Jörg:pässword")
+    finished(page)
+    assert [request.authorization for request in other.requests] == ["Basic SsO2cmc6cMOkc3N3b3Jk"]
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_server_in_trouble_is_asked_again(
+    cleaned: Callable[[int], Page], other: OtherServer, status: int
+) -> None:
+    """The same files come again, after a while with jitter, and nobody has to do anything."""
+    other.script = [Answer(status), Answer(status)]
+    page = cleaned(2)
+    ask_to_send(page, other.url, "")
+    expect(page.get_by_test_id("status")).to_contain_text("trying again")
+    finished(page)
+    assert statuses(page) == ["uploaded"] * 2
+    times = [request.time for request in other.requests]
+    assert len(times) == 3
+    assert times[1] - times[0] >= 0.5
+    assert times[2] - times[1] >= 1.0
+
+
+def test_a_server_says_when_to_come_again(cleaned: Callable[[int], Page], other: OtherServer) -> None:
+    """Retry-After is heeded."""
+    other.script = [Answer(429, retry_after=3)]
+    page = cleaned(1)
+    ask_to_send(page, other.url, "")
+    finished(page)
+    first, second = (request.time for request in other.requests)
+    assert 3.5 <= second - first < 30
+    assert statuses(page) == ["uploaded"]
+
+
+def test_a_request_that_is_too_large_is_halved(cleaned: Callable[[int], Page], other: OtherServer) -> None:
+    """413 for ten at once: smaller requests bring them all."""
+    other.most = 3
+    page = cleaned(10)
+    ask_to_send(page, other.url, "")
+    finished(page)
+    assert statuses(page) == ["uploaded"] * 10
+    assert sum(len(request.uids) for request in other.requests if len(request.uids) <= 3) == 10
+
+
+def test_a_file_that_a_server_chokes_on_is_found(cleaned: Callable[[int], Page], other: OtherServer) -> None:
+    """A request that is refused as a whole is halved until one file is left; the others are stored."""
+    page = cleaned(6)
+    names = list(instances(save(page)))
+    other.chokes = {names[2].rpartition("/")[2].removesuffix(".dcm")}
+    ask_to_send(page, other.url, "")
+    finished(page)
+    assert statuses(page) == ["clean"] + ["uploaded"] * 5
+    entries = receipt(page)
+    assert [entry["code"] for entry in entries if entry["status"] == "failed"] == ["upload-failed"]
+    assert {entry["sop_instance_uid"] for entry in entries if entry["status"] == "failed"} == other.chokes
+
+
+def test_it_pauses_and_goes_on(cleaned: Callable[[int], Page], other: OtherServer) -> None:
+    """While it is paused, no further request begins; rows say what is being sent."""
+    other.always = Answer(wait=1.0)
+    page = cleaned(60)
+    ask_to_send(page, other.url, "")
+    page.locator("[data-testid=files] [data-sending]").first.wait_for(state="attached", timeout=WAIT)
+    page.get_by_test_id("pause").click()
+    expect(page.get_by_test_id("status")).to_contain_text("Paused")
+    page.wait_for_timeout(2500)
+    count = len(other.requests)
+    assert 0 < count < 6
+    page.wait_for_timeout(1500)
+    assert len(other.requests) == count
+    page.get_by_test_id("pause").click()
+    finished(page)
+    assert statuses(page) == ["uploaded"] * 60
+    assert len(other.requests) == 6
+
+
+def test_an_upload_is_cancelled(cleaned: Callable[[int], Page], other: OtherServer) -> None:
+    """What was confirmed counts as sent, the rest can be sent later, and nothing is sent meanwhile."""
+    other.always = Answer(wait=0.7)
+    page = cleaned(60)
+    ask_to_send(page, other.url, "")
+    page.locator("[data-testid=files] [data-status=uploaded]").first.wait_for(state="attached", timeout=WAIT)
+    page.get_by_test_id("cancel").click()
+    finished(page)
+    assert set(statuses(page)) == {"clean", "uploaded"}
+    count = len(other.requests)
+    other.always = Answer()
+    page.wait_for_timeout(1000)
+    assert len(other.requests) == count
+    ask_to_send(page, other.url, "")
+    finished(page)
+    assert statuses(page) == ["uploaded"] * 60
+
+
+def test_an_address_that_the_policy_does_not_name_is_told(
+    cleaned: Callable[[int], Page], other: OtherServer
+) -> None:
+    """The page's own policy stops it before anything leaves; there is no second try."""
+    page = cleaned(1)
+    ask_to_send(page, "https://127.0.0.1:1/", "")
+    finished(page)
+    expect(row(page, "1.dcm")).to_have_attribute("data-code", "upload-not-allowed")
+    assert other.requests == []
+
+
+def test_the_receipt_tells_what_was_sent(ready: Page, server: Served) -> None:
+    """New UIDs, digests as they are stored, the endpoint's answers; no value and no name of an input."""
+    open_files(ready, [payload(builders.ct(), "Kowalska.dcm"), payload(builders.mr(number=2), "scan.dcm")])
+    clean(ready)
+    saved = instances(save(ready))
+    ready.get_by_test_id("upload").click()
+    finished(ready)
+    entries = receipt(ready)
+    assert [entry["input"] for entry in entries] == [1, 2]
+    assert all(entry["status"] == "stored" and entry["confirmed_by_digest"] for entry in entries)
+    assert all(entry["answer"]["http_status"] == 200 for entry in entries)
+    digests = {hashlib.sha256(content).hexdigest() for content in saved.values()}
+    assert {entry["sha256"] for entry in entries} == digests
+    stored = {entry["sop_instance_uid"]: entry["sha256"] for entry in entries}
+    for path in server.storage.glob("*/*/*.dcm"):
+        if path.stem in stored:
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == stored.pop(path.stem)
+    assert stored == {}
+    text = json.dumps(entries)
+    assert "Kowalska" not in text
+    assert secrets_in([text.encode()]) == []
+
+
+def test_large_blobs_are_digested_in_pieces(ready: Page) -> None:
+    """The page's own SHA-256, for what is too large for the browser's, says the same for every length."""
+    lengths = [0, 1, 55, 56, 63, 64, 65, 119, 120, 1000, (1 << 20) - 1, 1 << 20, (1 << 20) + 57]
+    script = """async (lengths) => {
+      const { sha256OfBlob } = await import("/output/sha256.js");
+      const found = [];
+      for (const length of lengths) {
+        const bytes = new Uint8Array(length).map((_, i) => (i * 7919 + length) & 255);
+        found.push(await sha256OfBlob(new AbortController().signal, new Blob([bytes]), -1));
+      }
+      return found;
+    }"""
+    wanted = [
+        hashlib.sha256(bytes((i * 7919 + length) & 255 for i in range(length))).hexdigest()
+        for length in lengths
+    ]
+    assert ready.evaluate(script, lengths) == wanted
+
+
+@pytest.fixture
+def line(serve: Callable[..., Served], page: Page, complaints: list[str]) -> Iterator[tuple[Served, Line]]:
+    """An endpoint of ours, and the page of it behind a line that breaks."""
+    served = serve()
+    with breaking_line(served.url) as line:
+        page.goto(f"http://127.0.0.1:{line.port}/")
+        page.locator(READY).wait_for(state="attached", timeout=WAIT)
+        yield served, line
+    complaints.clear()  # the browser itself reports what broke
+
+
+def uploads(served: Served) -> list[dict[str, Any]]:
+    """Return what the endpoint's audit log says of each Store request."""
+    lines = (served.storage / ".dicomveil" / "audit.log").read_text().splitlines()
+    return [line for line in map(json.loads, lines) if line["event"] == "upload"]
+
+
+def test_a_connection_that_breaks_midway_is_gone_on_from(page: Page, line: tuple[Served, Line]) -> None:
+    """What was stored before it broke is not sent again: the endpoint is asked, by digests."""
+    served, wire = line
+    open_files(page, files(30, size=256))
+    clean(page)
+    saved = instances(save(page))
+    wire.cut_after = 900_000  # six of ten files of 131 KB
+    page.get_by_test_id("upload").click()
+    finished(page)
+    assert wire.cuts == 1
+    assert statuses(page) == ["uploaded"] * 30
+    lines = uploads(served)
+    assert sum(len(said["stored"]) for said in lines) == 30
+    assert [said["known"] for said in lines if said["known"]] == []
+    assert {path.read_bytes() for path in served.storage.glob("*/*/*.dcm")} == set(saved.values())
+    again = [entry for entry in receipt(page) if entry["status"] == "stored-before"]
+    assert 1 <= len(again) < 10
+
+
+def test_an_answer_that_is_lost_is_asked_for(page: Page, line: tuple[Served, Line]) -> None:
+    """Everything arrived, and nobody said so: nothing is sent twice."""
+    served, wire = line
+    open_files(page, files(10))
+    clean(page)
+    wire.cut_answers = 1
+    page.get_by_test_id("upload").click()
+    finished(page)
+    assert wire.cuts == 1
+    assert statuses(page) == ["uploaded"] * 10
+    assert [(len(said["stored"]), len(said["known"])) for said in uploads(served)] == [(10, 0)]
+    entries = receipt(page)
+    assert {entry["status"] for entry in entries} == {"stored-before"}
+    assert all(entry["confirmed_by_digest"] for entry in entries)
+
+
+def test_an_endpoint_that_is_away_for_a_while_is_waited_for(page: Page, line: tuple[Served, Line]) -> None:
+    """The line is down in the middle of it, and comes back: all is sent, without anybody's doing."""
+    _, wire = line
+    open_files(page, files(40, size=256))
+    clean(page)
+    wire.cut_after = 2_000_000
+    page.get_by_test_id("upload").click()
+    deadline = time.monotonic() + 30
+    while not wire.cuts and time.monotonic() < deadline:
+        page.wait_for_timeout(20)
+    wire.down = True
+    page.wait_for_timeout(2500)
+    wire.down = False
+    finished(page)
+    assert statuses(page) == ["uploaded"] * 40
+
+
+def test_a_reload_sends_nothing_that_is_stored(page: Page, line: tuple[Served, Line]) -> None:
+    """With the same passphrase the same files are the same again: only what is new is sent."""
+    served, wire = line
+    for count in (12, 15):
+        page.goto(f"http://127.0.0.1:{wire.port}/")
+        state(page, "empty")
+        page.get_by_test_id("settings").click()
+        page.get_by_test_id("mode-passphrase").check()
+        page.get_by_test_id("passphrase").fill("blaue Möwe 17")
+        page.get_by_test_id("settings-apply").click()
+        expect(page.get_by_test_id("settings-dialog")).to_be_hidden(timeout=WAIT)
+        open_files(page, files(count))
+        clean(page)
+        page.get_by_test_id("upload").click()
+        finished(page)
+        assert statuses(page) == ["uploaded"] * count
+    lines = uploads(served)
+    assert sum(len(said["stored"]) for said in lines) == 15
+    assert sum(len(said["known"]) for said in lines) == 0
+    found = [entry["status"] for entry in receipt(page)]
+    assert (found.count("stored-before"), found.count("stored")) == (12, 3)
+
+
+def test_a_token_revoked_midway_is_told_and_gone_on_with(
+    page: Page, serve: Callable[..., Served], complaints: list[str]
+) -> None:
+    """What was confirmed stays sent; the rest says why, and goes with another token."""
+    served = serve()
+
+    def token(*arguments: str) -> str:
+        command = [environment.tool("dicomveil"), "receive", "token", *arguments, "--storage", served.storage]
+        done = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    page.route("**/settings.json", lambda route: route.fulfill(status=404))
+    page.goto(served.url)
+    state(page, "empty")
+    open_files(page, files(60, size=256))
+    clean(page)
+    ask_to_send(page, served.url, token("add", "ward-7"))
+    page.get_by_test_id("pause").click()
+    page.locator("[data-testid=files] [data-status=uploaded]").first.wait_for(state="attached", timeout=WAIT)
+    token("revoke", "ward-7")
+    page.get_by_test_id("pause").click()
+    finished(page)
+    assert set(statuses(page)) == {"clean", "uploaded"}
+    codes = page.locator("[data-testid=files] [data-status=clean]")
+    assert {found.get_attribute("data-code") for found in codes.all()} == {"upload-unauthorized"}
+    ask_to_send(page, served.url, token("add", "ward-8"))
+    finished(page)
+    assert statuses(page) == ["uploaded"] * 60
+    assert sum(len(said["known"]) for said in uploads(served)) == 0
+    complaints.clear()
