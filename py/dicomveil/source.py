@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import zlib
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
@@ -139,22 +141,23 @@ class PartsSource:
     def __init__(self, source: Source, parts: Sequence[Part]) -> None:
         self._source = source
         self._parts = list(parts)
-        self.size = sum(map(part_length, self._parts))
+        self._starts = [0, *accumulate(map(part_length, self._parts))]
+        self.size = self._starts[-1]
 
     def read(self, offset: int, length: int) -> bytes:
         """Return the bytes ``[offset, offset + length)`` that exist."""
         chunks = []
         end = min(offset + length, self.size)
-        start = 0
-        for part in self._parts:
-            stop = start + part_length(part)
-            if stop > offset and start < end:
-                low, high = max(offset, start) - start, min(end, stop) - start
-                if isinstance(part, Range):
-                    chunks.append(self._source.read(part.offset + low, high - low))
-                else:
-                    chunks.append(part[low:high])
-            start = stop
-            if start >= end:
-                break
+        index = max(bisect_right(self._starts, offset) - 1, 0)
+        while offset < end:
+            part, start = self._parts[index], self._starts[index]
+            index += 1
+            low, high = offset - start, min(end, self._starts[index]) - start
+            if low < high:
+                chunks.append(
+                    self._source.read(part.offset + low, high - low)
+                    if isinstance(part, Range)
+                    else part[low:high]
+                )
+            offset = start + high
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -14,6 +14,8 @@ __all__ = ["TAIL", "Cut", "refuse", "refuse_text", "with_end"]
 TAIL = 512
 _RUN = re.compile(rb"[\x20-\x7e]{24,}")
 _DISTINCT = 12
+_PRINTABLE = bytes(0x20 <= code < 0x7F for code in range(256))
+_ALL_PRINTABLE = b"\1" * 24
 
 
 class Cut(NamedTuple):
@@ -45,6 +47,8 @@ def refuse_text(tail: bytes) -> None:
     Raises:
         Refused: ``pixel-stream-unclean``.
     """
+    if _ALL_PRINTABLE not in tail.translate(_PRINTABLE):
+        return
     for found in _RUN.finditer(tail):
         if len(set(found.group())) >= _DISTINCT:
             raise refuse()
