@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
 from e2e.journey import (
@@ -21,75 +19,11 @@ from e2e.journey import (
     state,
     statuses,
 )
-from numpy.typing import NDArray
+from e2e.pictures import array, centre_of_canvas, changed_box, drag, original, screen, show_all_at_once
 from playwright.sync_api import Page, expect
-from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut
 
 import builders
-
-Box = tuple[int, int, int, int]  # left, top, right, bottom; the last two are outside
-
-
-def screen(number: int = 1, *, rows: int = 96, columns: int = 128) -> Dataset:
-    """Return a secondary capture without the fill value in it."""
-    ds = builders.sc(number=number)
-    ds.SeriesInstanceUID = builders.PATIENT.uid(20)
-    builders.pixels(ds, rows=rows, columns=columns, bits=8)
-    ds.PixelData = bytes(100 + (7 * n + number) % 91 for n in range(rows * columns))
-    return ds
-
-
-def array(content: bytes) -> NDArray[np.uint8]:
-    """Return the pixels of a saved file."""
-    pixels: NDArray[np.uint8] = read(content).pixel_array
-    return pixels
-
-
-def original(ds: Dataset) -> NDArray[np.uint8]:
-    """Return the pixels of a file that was opened."""
-    return array(builders.encode(ds))
-
-
-def changed_box(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Box:
-    """Return the smallest box around all pixels that changed; all inside must be black."""
-    ys, xs = np.nonzero(before != after)
-    box = int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1
-    left, top, right, bottom = box
-    assert (after[top:bottom, left:right] == 0).all()
-    return box
-
-
-def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """Drag over the picture, in fractions of its width and height."""
-    area = shown(page).bounding_box()
-    assert area is not None
-    x0, y0 = area["x"] + start[0] * area["width"], area["y"] + start[1] * area["height"]
-    x1, y1 = area["x"] + end[0] * area["width"], area["y"] + end[1] * area["height"]
-    page.mouse.move(x0, y0)
-    page.mouse.down()
-    page.mouse.move((x0 + x1) / 2, (y0 + y1) / 2)
-    page.mouse.move(x1, y1)
-    page.mouse.up()
-
-
-def show_all_at_once(page: Page) -> None:
-    """Look at both pictures over all frames, or over the series."""
-    seen = int(page.get_by_test_id("seen").get_attribute("data-seen") or 0)
-    for mode in ("brightest", "darkest"):
-        page.get_by_test_id(f"show-{mode}").click()
-        expect(page.get_by_test_id("frame-number")).to_have_text(re.compile("^All"), timeout=WAIT)
-        shown(page)
-    expect(page.get_by_test_id("seen")).not_to_have_attribute("data-seen", str(seen))
-    page.get_by_test_id("show-frames").click()
-
-
-def centre_of_canvas(page: Page) -> list[int]:
-    """Return the colour in the middle of what is shown."""
-    colour: list[int] = shown(page).evaluate(
-        "(c) => [...c.getContext('2d').getImageData(c.width >> 1, c.height >> 1, 1, 1).data]"
-    )
-    return colour
 
 
 def test_an_image_at_risk_waits_for_a_person(ready: Page) -> None:
