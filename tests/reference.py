@@ -24,7 +24,10 @@ from reference_values import (
     IDENTIFYING,
     TEXT,
     even,
+    fitted,
     has_form,
+    is_legal_text,
+    proper_terms,
     shift_da,
     shift_dt,
 )
@@ -143,7 +146,9 @@ class Reference:
         """Return what is left of a data set or an item."""
         out = self.safe_private(tree, path)
         concept = self.concept_action(tree) if path else None
-        local_code = bool(path) and not self.is_public_scheme(self.text(0x00080102, tree))
+        left = self.left_of_code(tree) if path and LOCAL_CODE & tree.keys() else ""
+        local_code = left is None
+        has_meaning = bool(path) and 0x00080104 in tree and not local_code
         for tag, (encoded_vr, value) in tree.items():
             if tag >> 16 & 1:
                 continue
@@ -157,6 +162,9 @@ class Reference:
                 action = "X" if tag == 0x00080103 else "D"
             elif concept is not None and concept[1] == tag:
                 action = concept[0]
+            elif tag == 0x00080104 and has_meaning and left != self.decoded(tree, tag):
+                out[tag] = ("LO", fitted("LO", left) if left else b"REMOVED ")
+                continue
             if action == "X":
                 continue
             if isinstance(value, list) or vr == "SQ":
@@ -167,13 +175,21 @@ class Reference:
                 if vr == "SQ":
                     out[tag] = ("SQ", self.sequence(tag, action, value, (*path, tag)))
                 continue
-            if action == "C" and vr in TEXT and tag != TIMEZONE:
+            if tag == 0x00080005 and action == "K" and isinstance(value, bytes):
+                terms = proper_terms(value.decode("latin-1"))
+                if terms is not None:
+                    out[tag] = ("CS", even(terms.encode()))
+                continue
+            if action == "C" and (vr in TEXT or tag == 0x00700080) and tag != TIMEZONE:
                 cleaned = self.described(tree, vr, value)
                 if cleaned:
                     out[tag] = (vr, cleaned)
                     continue
                 action = self.fallback(tag, (*path, tag))
-            elif action in "KCU" and not self.can_stay(tag, vr, encoded_vr, value, action):
+            elif action in "KCU" and (
+                not self.can_stay(tag, vr, encoded_vr, value, action)
+                or (vr in TEXT and not is_legal_text(value, self.encodings(tree)))
+            ):
                 action = self.fallback(tag, (*path, tag))
             if action == "X":
                 continue
@@ -221,16 +237,10 @@ class Reference:
 
     def described(self, tree: Tree, vr: str, value: bytes) -> bytes:
         """Return what the vocabulary leaves of a text, cut between words where it is too long."""
-        declared = self.text(0x00080005, tree if 0x00080005 in tree else self.file.tree)
-        try:
-            encodings = convert_encodings(declared.split("\\"))
-        except (LookupError, ValueError):
-            encodings = ["iso8859"]
-        text = clean_description(decode_bytes(value, encodings, set(b"\\\n\f\r\t")))
-        limit = {"SH": 16, "LO": 64, "ST": 1024, "LT": 10240}.get(vr, len(text))
-        if len(text) > limit:
-            text = text[:limit] if " " not in text[: limit + 1] else text[: limit + 1].rsplit(" ", 1)[0]
-        return even(text.encode("ascii"))
+        text = clean_description(decode_bytes(value, self.encodings(tree), set(b"\\\n\f\r\t")))
+        if vr == "CS":
+            return fitted("SH", re.sub(r"[^A-Z0-9 ]", " ", text.upper()))
+        return fitted(vr, text)
 
     def safe_private(self, tree: Tree, path: tuple[int, ...]) -> Tree:
         """Return the private elements of Table E.3.10-1, and the creators that they need."""
@@ -261,11 +271,30 @@ class Reference:
         """Return the VRs of dates that stay as they are."""
         return {"DA", "DT"} if LONG_DATES in self.options else set()
 
-    def is_public_scheme(self, scheme: str) -> bool:
-        """Whether the meaning of a code is the public scheme's and not a site's."""
-        from dicomveil.rules import STANDARD_SCHEMES  # a reviewed list, not code
+    def left_of_code(self, item: Tree) -> str | None:
+        """Return what stays of the meaning of a public code; None of a local one."""
+        from dicomveil.codes import code_meaning, is_public_code  # reviewed lists, and the forms of schemes
 
-        return scheme in STANDARD_SCHEMES
+        scheme = self.text(0x00080102, item)
+        value = self.text(0x00080100, item) or self.text(0x00080119, item)
+        if not is_public_code(scheme, value):
+            return None
+        return code_meaning(scheme, value, self.decoded(item, 0x00080104))
+
+    def decoded(self, item: Tree, tag: int) -> str:
+        """Return a text of an item as its character set has it."""
+        _vr, value = item.get(tag, ("", b""))
+        if not isinstance(value, bytes):
+            return ""
+        return str(decode_bytes(value, self.encodings(item), set(b"\\\n\f\r\t"))).strip(" \0")
+
+    def encodings(self, tree: Tree) -> list[str]:
+        """Return the Python encodings of a data set, or the file's."""
+        declared = self.text(0x00080005, tree if 0x00080005 in tree else self.file.tree)
+        try:
+            return list(convert_encodings(declared.split("\\")))
+        except (LookupError, ValueError):
+            return ["iso8859"]
 
     @staticmethod
     def proper_vr(tag: int, vr: str) -> str:
@@ -308,6 +337,8 @@ class Reference:
             if LONG_DATES in self.options:
                 return "K", "X/Z/D"
             return ("C" if SHIFTED_DATES in self.options else "X/Z/D"), "X/Z/D"
+        if tag == 0x00700080:
+            return ("C" if "clean_descriptors" in self.options else "D"), "D"
         if vr in TEXT:
             free = "C" if "clean_descriptors" in self.options else "X/Z/D"
             return ("safe" if tag in tables.SAFE_TEXT else free), "X/Z/D"

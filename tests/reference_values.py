@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from datetime import date, timedelta
 
+from pydicom.charset import convert_encodings, decode_bytes, python_encoding
+
 DATES = {"DA", "TM", "DT"}
 TEXT = {"SH", "LO", "ST", "LT", "UC", "UT"}
 IDENTIFYING = {"AE", "AS", "PN", "UR"}
@@ -101,3 +103,39 @@ def has_form(vr: str, value: bytes) -> bool:
     if vr == "UI":
         text = text.removesuffix(" ")
     return all(re.fullmatch(FORMS[vr], part, re.ASCII) for part in text.split("\\"))
+
+
+def is_legal_text(value: bytes, encodings: list[str]) -> bool:
+    """Whether a text has only what its declared character set has."""
+    if value.isascii() and b"\x1b" not in value:
+        return True
+    return encodings != ["iso8859"] and "\ufffd" not in decode_bytes(value, encodings, set(b"\\\n\f\r\t"))
+
+
+def fitted(vr: str, text: str) -> bytes:
+    """Cut a text between words where it is too long for its VR."""
+    limit = {"SH": 16, "LO": 64, "ST": 1024, "LT": 10240}.get(vr, len(text))
+    if len(text) > limit:
+        text = text[:limit] if " " not in text[: limit + 1] else text[: limit + 1].rsplit(" ", 1)[0]
+    return even(text.encode("ascii"))
+
+
+def proper_terms(declared: str) -> str | None:
+    """Return the Defined Terms for what pydicom understands of a Specific Character Set."""
+    others = {"utf-8": "ISO_IR 192", "latin_1": "ISO_IR 100", "iso8859-1": "ISO_IR 100", "gb18030": "GB18030"}
+    terms = []
+    for term in (part.strip() for part in declared.rstrip(" \0").split("\\")):
+        try:
+            known = convert_encodings(["ISO_IR 6", term])[1] if term else "iso8859"
+        except (LookupError, IndexError, ValueError):
+            known = ""
+        dashed = re.sub(r"^ISO.IR", "ISO_IR", re.sub(r"^ISO.2022.IR.", "ISO 2022 IR ", term))
+        if term in python_encoding:
+            terms.append(term)
+        elif dashed in python_encoding:
+            terms.append(dashed)
+        elif known.lower() in others and known != "iso8859":
+            terms.append(others[known.lower()])
+        else:
+            return None
+    return "\\".join(terms)

@@ -7,11 +7,13 @@ items are written with defined lengths (PS3.5 7.5), the preamble with zeros and 
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 
 from dicomveil import __version__
-from dicomveil.charset import declared_encodings, decode_text
+from dicomveil.charset import declared_encodings, decode_text, defined_terms
+from dicomveil.codes import meaning_of
 from dicomveil.descriptors import clean_description
 from dicomveil.dummies import dummy_items
 from dicomveil.encoding import LONG_VRS, UNDEFINED, DataSet
@@ -40,6 +42,7 @@ IMPLEMENTATION_CLASS_UID = "2.25.315895117922885441831106518275809658133"
 _IMPLEMENTATION_VERSION = f"DICOMVEIL_{__version__}"[:16]
 
 _PATIENT_NAME, _PATIENT_ID = 0x00100010, 0x00100020
+_CHARACTER_SET = 0x00080005
 _ACCESSION_NUMBER, _STUDY_ID = 0x00080050, 0x00200010
 #: Identifiers that the table replaces by D: a pseudonym keeps different ones different.
 _IDENTIFIERS = frozenset(
@@ -172,6 +175,13 @@ class Cleaner:
         vr = step.vr
         if vr == "UI":
             return _clean_uids(value, self.pseudonyms)
+        if step.element.tag == _CHARACTER_SET:
+            return defined_terms(value) or b""
+        if step.decision.reason == "code-meaning":
+            return fitted(vr, meaning_of(step.data_set, self.encodings)[1])
+        if vr == "CS":
+            words = clean_description(decode_text(value, self.encodings)).upper()
+            return fitted("SH", re.sub(r"[^A-Z0-9 ]", " ", words))
         if vr in TEXT_VRS and step.element.tag != 0x00080201:
             text = decode_text(value, declared_encodings(step.data_set, self.encodings))
             return fitted(vr, clean_description(text))

@@ -17,14 +17,15 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from dicomveil.charset import declared_encodings, decode_text
+from dicomveil.charset import declared_encodings, decode_text, defined_terms, is_legal_text
+from dicomveil.codes import meaning_of, public_code
 from dicomveil.content import content_rule, value_tag
 from dicomveil.descriptors import clean_description
 from dicomveil.encoding import PIXEL_DATA, DataSet, Element, parse_items
 from dicomveil.errors import Refused
 from dicomveil.private import PrivateBlocks
 from dicomveil.reading import Instance
-from dicomveil.rules import DATE_VRS, STANDARD_SCHEMES, TEXT_VRS, Decision, Rules
+from dicomveil.rules import DATE_VRS, TEXT_VRS, TYPED_CODES, Decision, Rules
 from dicomveil.tables import element_vrs, known_sop_class
 from dicomveil.values import shift_date, shift_datetime, well_formed, well_formed_timezone
 
@@ -46,7 +47,8 @@ _STALE = Decision("X", "", "stale-after-redaction")
 _CLAIM = Decision("X", "", "marker")
 _MISPLACED_PIXELS = Decision("X", "", "pixels-not-in-place")
 _BY_OVERRIDE = frozenset({"override", "age-of-90-or-more"})
-_CODE_SCHEME = 0x00080102
+_CODE_MEANING = 0x00080104
+_CHARACTER_SET = 0x00080005
 _BURNED_IN_ANNOTATION = 0x00280301
 _TIMEZONE_OFFSET = 0x00080201
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
@@ -213,8 +215,8 @@ class _Planner:
 
     def item_overrides(self, item: DataSet) -> dict[int, Decision]:
         """Return the decisions that an item's own content makes: local codes, and content items' values."""
-        if self._is_local_code(item):
-            return _LOCAL_CODE
+        if any(item.find(tag) is not None for tag in _LOCAL_CODE):
+            return self.meaning_override(item) if public_code(item) else _LOCAL_CODE
         rule = content_rule(item, self.rules.profile.options)
         if rule is None or rule.tag is None or rule.action == "X":
             return {}
@@ -222,6 +224,15 @@ class _Planner:
         if own is not None and own.action in "XZD":
             return {}  # the profile is stricter than the concept
         return {rule.tag: Decision(rule.action, rule.code, "concept", rule.option)}
+
+    def meaning_override(self, item: DataSet) -> dict[int, Decision]:
+        """Return the decision about the meaning of a public code, if it is not as the scheme has it."""
+        if _CODE_MEANING in self.rules.profile.overrides:
+            return {}
+        text, left = meaning_of(item, self.encodings)
+        if left == text:
+            return {}
+        return {_CODE_MEANING: Decision("C" if left else "D", "", "code-meaning")}
 
     def items(self, element: Element, path: tuple[int, ...]) -> tuple[list[Step], ...]:
         """Plan the items that stay: a content item whose concept is removed goes whole (PS3.15 E.3.4)."""
@@ -282,7 +293,18 @@ class _Planner:
     ) -> Decision:
         """Let a value stay or be changed only if it has the form that its VR says."""
         value = data_set.value(element)
-        if decision.action == "C" and vr in TEXT_VRS and path[-1] != _TIMEZONE_OFFSET:
+        if decision.reason == "code-meaning":
+            return decision
+        if path[-1] == _CHARACTER_SET and decision.action == "K":
+            terms = defined_terms(value)
+            if terms is None:
+                return self.rules.fall_back(self.sop_class, path, "invalid-value")
+            return decision if terms == value.rstrip(b" \0") else decision._replace(action="C")
+        if (
+            decision.action == "C"
+            and (vr in TEXT_VRS or path[-1] in TYPED_CODES)
+            and path[-1] != _TIMEZONE_OFFSET
+        ):
             text = decode_text(value, declared_encodings(data_set, self.encodings))
             if not clean_description(text):
                 return self.rules.fall_back(self.sop_class, path, "nothing-kept")
@@ -291,19 +313,14 @@ class _Planner:
             return self.rules.fall_back(self.sop_class, path, "not-a-date")
         if vr == "AS" and value[3:4] == b"Y" and value[:3].isdigit() and int(value[:3]) >= _OLD:
             return decision._replace(action="C", reason="age-of-90-or-more")
+        if vr in TEXT_VRS and not is_legal_text(value, declared_encodings(data_set, self.encodings)):
+            return self.rules.fall_back(self.sop_class, path, "invalid-value")
         fits = well_formed(vr, value) and (vr == element.vr or _is_plausible(vr, value))
         if not fits:
             if path[0] in _IMAGE_TAGS and len(path) == 1:
                 raise Refused("attribute-invalid", path[0])
             return self.rules.fall_back(self.sop_class, path, "invalid-value")
         return decision
-
-    @staticmethod
-    def _is_local_code(item: DataSet) -> bool:
-        """Tell whether an item is a code of a scheme that a site may fill with its own meanings."""
-        if item.text(_CODE_SCHEME) in STANDARD_SCHEMES:
-            return False
-        return any(item.find(tag) is not None for tag in _LOCAL_CODE)
 
 
 def _vr_to_write(tag: int, vr: str) -> str:

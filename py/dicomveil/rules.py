@@ -15,7 +15,7 @@ from dicomveil.overrides import Override, is_possible, is_weaker, named
 from dicomveil.profile import Profile
 from dicomveil.tables import SAFE_TEXT, Row, attribute_type, element_vrs, iod_name, known_sop_class, row_for
 
-__all__ = ["STANDARD_SCHEMES", "Decision", "Rules"]
+__all__ = ["DATE_VRS", "TEXT_VRS", "TYPED_CODES", "Decision", "Rules"]
 
 DATE_VRS = frozenset({"DA", "TM", "DT"})
 TEXT_VRS = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
@@ -28,67 +28,8 @@ _PRIVATE_CHARACTERISTICS = 0x00080300
 _ENCRYPTED_ATTRIBUTES = 0x04000500
 _TIMEZONE_OFFSET = 0x00080201
 
-#: Coding schemes of PS3.16 Table 8-1 that a site cannot fill with meanings of its own.
-STANDARD_SCHEMES = frozenset(
-    [
-        "DCM",
-        "SCT",
-        "SRT",
-        "SNM3",
-        "99SDM",
-        "SNM",
-        "RADLEX",
-        "LN",
-        "UCUM",
-        "FMA",
-        "UMLS",
-        "NCIt",
-        "NCI",
-        "ISO3166_1",
-        "ISO639_1",
-        "ISO639_2",
-        "RFC5646",
-        "RFC3066",
-        "I9C",
-        "I9CP",
-        "ICD9",
-        "I10",
-        "I10P",
-        "I11",
-        "ICDO3",
-        "CPT4",
-        "C4",
-        "MGI",
-        "MP",
-        "MA",
-        "NYUMCCG",
-        "ITIS_TSN",
-        "UBERON",
-        "PATHLEX",
-        "PUBCHEM_CID",
-        "RXNORM",
-        "UNII",
-        "HPC",
-        "TCIA",
-        "NEU",
-        "BI",
-        "BARI",
-        "MDC",
-        "SCPECG",
-        "PHENX",
-        "MAYOASRG",
-        "CADSR",
-        "NICIP",
-        "IBSI",
-        "MSH",
-        "UMDNS",
-        "GMDN",
-        "DOI",
-        "ACR",
-        "BRLX",
-        "NDC",
-    ]
-)
+#: Codes (CS) that a person types: Content Label.
+TYPED_CODES = frozenset({0x00700080})
 
 
 class Decision(NamedTuple):
@@ -248,6 +189,10 @@ class Rules:
             return _Rule("X/Z/D", "X/Z/D", "date")
         if vr in _IDENTIFYING_VRS:
             return _Rule("X/Z/D", "X/Z/D", "identifying-vr")
+        if tag in TYPED_CODES:  # always with a value: Types of CS are not stored
+            if "clean_descriptors" in options:
+                return _Rule("C", "D", "free-text", "clean_descriptors")
+            return _Rule("D", "D", "free-text")
         if vr in TEXT_VRS:
             if tag in SAFE_TEXT:
                 return _Rule("K", "X/Z/D", "safe-text")
