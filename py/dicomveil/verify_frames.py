@@ -89,12 +89,30 @@ def frames_are_clean(
     try:
         frames = _frames(output, kind, items, sizes.frames)
         _check_extended(frames, items, extended)
+        ahead = _ReadAhead(output)
         check = _Check(kind, sizes, whole=whole)
         for frame in frames:
-            check.frame(_Stream(output, frame))
+            check.frame(_Stream(ahead, frame))
     except (_Unclean, IndexError, struct.error, zlib.error):
         return False
     return True
+
+
+class _ReadAhead:
+    """A source that keeps the block read last: the end of one frame and the beginning of the next are one."""
+
+    def __init__(self, output: Source) -> None:
+        self._output = output
+        self._start, self._data = 0, b""
+        self.size = output.size
+
+    def read(self, offset: int, length: int) -> bytes:
+        low = offset - self._start
+        if low < 0 or low + length > len(self._data):
+            if length > _WINDOW:
+                return self._output.read(offset, length)
+            self._start, self._data, low = offset, self._output.read(offset, 2 * _WINDOW), 0
+        return self._data[low : low + length]
 
 
 class _Stream:
@@ -104,7 +122,7 @@ class _Stream:
         self._output = output
         self._fragments = fragments
         self.size = sum(length for _, length in fragments)
-        self._start, self._data = 0, self._load(0, _WINDOW)
+        self._start, self._data = 0, b""
 
     def _load(self, at: int, length: int) -> bytes:
         out = []
@@ -132,13 +150,11 @@ def _frames(
 ) -> list[Sequence[tuple[int, int]]]:
     """Group the fragments by frames; there are as many as Number of Frames says."""
     table, fragments = output.read(*items[0]), list(items[1:])
-    starts = [offset - fragments[0][0] for offset, _ in fragments]
+    places = {offset - fragments[0][0]: i for i, (offset, _) in enumerate(fragments)}
     if table:
         if len(table) != 4 * count:
             raise _Unclean
-        first = [
-            starts.index(offset) for offset in struct.unpack(f"<{count}L", table) if offset in set(starts)
-        ]
+        first = [places.get(offset, -1) for offset in struct.unpack(f"<{count}L", table)]
     elif len(fragments) == count:
         first = list(range(count))
     elif count == 1:
