@@ -11,6 +11,7 @@ import "./review/header-view.js";
 import { SettingsDialog } from "./settings/settings-dialog.js";
 import { connectActions } from "./shell/actions.js";
 import { connectDetail } from "./shell/detail.js";
+import { connectOffline, protectedByServiceWorker } from "./shell/offline.js";
 import { connectOpening } from "./shell/opening.js";
 import { Sharing } from "./shell/sharing.js";
 import { connectStatus, notify } from "./shell/status.js";
@@ -69,8 +70,10 @@ try {
   const { profile, key } = text === null ? settings.initial : settings.preload(text);
   await pool.configure(JSON.stringify(profile), key);
   session.booted();
+  connectOffline(session);
 } catch (error) {
   const code = codeOf(error);
+  if (code === "not-protected" && (await protectedByServiceWorker())) await new Promise(() => {}); // the page goes
   session.failed(code === "internal-error" ? "profile-invalid" : code);
   notify(session.failure ?? code);
 }
