@@ -18,6 +18,7 @@ from dicomveil.descriptors import clean_description
 from dicomveil.dummies import dummy_items
 from dicomveil.encoding import LONG_VRS, UNDEFINED, DataSet
 from dicomveil.errors import Refused, format_tag
+from dicomveil.icc import neutral_profile, srgb_profile
 from dicomveil.planning import Plan, Step
 from dicomveil.profile import Profile
 from dicomveil.pseudonyms import Pseudonyms
@@ -43,6 +44,7 @@ _IMPLEMENTATION_VERSION = f"DICOMVEIL_{__version__}"[:16]
 
 _PATIENT_NAME, _PATIENT_ID = 0x00100010, 0x00100020
 _CHARACTER_SET = 0x00080005
+_ICC_PROFILE = 0x00282000
 _ACCESSION_NUMBER, _STUDY_ID = 0x00080050, 0x00200010
 #: Identifiers that the table replaces by D: a pseudonym keeps different ones different.
 _IDENTIFIERS = frozenset(
@@ -177,6 +179,8 @@ class Cleaner:
             return _clean_uids(value, self.pseudonyms)
         if step.element.tag == _CHARACTER_SET:
             return defined_terms(value) or b""
+        if step.element.tag == _ICC_PROFILE:
+            return neutral_profile(value) or b""
         if step.decision.reason == "code-meaning":
             return fitted(vr, meaning_of(step.data_set, self.encodings)[1])
         if vr == "CS":
@@ -211,6 +215,8 @@ class Cleaner:
             return _clean_uids(value, self.pseudonyms) if text else pad(b"2.25.0", "UI")
         if tag in _IDENTIFIERS and text:
             return self.pseudonyms.identifier(element_keyword(tag), text).encode()
+        if tag == _ICC_PROFILE:
+            return srgb_profile()
         return _OWN_SCHEME if tag == _CODING_SCHEME else dummy(vr)
 
 

@@ -23,6 +23,7 @@ from dicomveil.content import content_rule, value_tag
 from dicomveil.descriptors import clean_description
 from dicomveil.encoding import PIXEL_DATA, DataSet, Element, parse_items
 from dicomveil.errors import Refused
+from dicomveil.icc import neutral_profile
 from dicomveil.private import PrivateBlocks
 from dicomveil.reading import Instance
 from dicomveil.rules import DATE_VRS, TEXT_VRS, TYPED_CODES, Decision, Rules
@@ -49,6 +50,7 @@ _MISPLACED_PIXELS = Decision("X", "", "pixels-not-in-place")
 _BY_OVERRIDE = frozenset({"override", "age-of-90-or-more"})
 _CODE_MEANING = 0x00080104
 _CHARACTER_SET = 0x00080005
+_ICC_PROFILE = 0x00282000
 _BURNED_IN_ANNOTATION = 0x00280301
 _TIMEZONE_OFFSET = 0x00080201
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
@@ -300,6 +302,11 @@ class _Planner:
             if terms is None:
                 return self.rules.fall_back(self.sop_class, path, "invalid-value")
             return decision if terms == value.rstrip(b" \0") else decision._replace(action="C")
+        if path[-1] == _ICC_PROFILE and decision.action == "K":
+            profile = neutral_profile(value)
+            if profile is None:
+                return self.rules.fall_back(self.sop_class, path, "invalid-value")
+            return decision if profile == value else decision._replace(action="C")
         if (
             decision.action == "C"
             and (vr in TEXT_VRS or path[-1] in TYPED_CODES)

@@ -27,6 +27,7 @@ from dicomveil import tables
 from dicomveil.risk import pixel_risks
 from dicomveil.source import Source
 from dicomveil.verify_frames import FrameSizes, frames_are_clean
+from dicomveil.verify_icc import icc_profile_says_nothing
 from dicomveil.verify_identifiers import (
     BINARY_VRS,
     NUMBER_VRS,
@@ -80,6 +81,7 @@ _LOOKED_AT = frozenset(
     }
 )
 _METHOD_CODES = 0x00120064
+_ICC_PROFILE = 0x00282000
 #: Removed by the table, but Type 1 in an IOD: Radiopharmaceutical Start DateTime, Presentation Creation Date
 #: and Time. They hold our dummy.
 _NEEDED_DATES = frozenset({0x00181078, 0x00700082, 0x00700083})
@@ -225,6 +227,8 @@ class _Verification:
             if not value:
                 continue
             kind = kinds.get(vr, 0)
+            if tag == _ICC_PROFILE and not icc_profile_says_nothing(value):
+                self.problem("attribute-not-replaced", tag)
             if not parents and tag in looked_at:
                 top[tag] = value
             if value.rstrip(b" \0") in _DUMMIES:
