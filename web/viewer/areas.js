@@ -66,6 +66,7 @@ export class Areas {
       "g",
       { class: area.keep_only ? "covering keep" : "covering", tabindex: 0, role: "group" },
       svg("path", { class: "shape", d: pathOf(area) }),
+      svg("path", { class: "edge", d: pathOf(area) }), // wide enough for a hand, and not seen
     );
     group.ariaLabel = t(name, { number, shape: t(`shape.${area.shape}`), x, y, width, height });
     group.dataset.testid = "covering";
@@ -119,9 +120,11 @@ export class Areas {
       start.preventDefault();
       element.focus({ preventScroll: true });
       const [x0, y0] = this.#at(start);
-      const outline = element.closest(".covering")?.querySelector(".shape");
+      const outlines = element.closest(".covering")?.querySelectorAll(".shape, .edge") ?? [];
       let last = area;
-      const draw = (/** @type {Redaction} */ now) => outline?.setAttribute("d", pathOf(now));
+      const draw = (/** @type {Redaction} */ now) => {
+        for (const outline of outlines) outline.setAttribute("d", pathOf(now));
+      };
       const move = (/** @type {PointerEvent} */ event) => {
         const [x, y] = this.#at(event);
         last = change(Math.round(x - x0), Math.round(y - y0));

@@ -135,7 +135,7 @@ export class CoveringTools {
   draw(focus = null) {
     const { item, picture, settled, cleaned, frame, frames, mode } = this.#view;
     const editable = picture !== null && Boolean(item?.info?.redactable) && !item?.refusal && !cleaned;
-    this.#stage.areas.editable = editable;
+    this.#stage.areas.editable = editable && settled; // else it would be drawn on the image before
     const disable = (/** @type {string} */ id, /** @type {boolean} */ off) => {
       /** @type {HTMLButtonElement} */ (byTestId(id)).disabled = off;
     };

@@ -55,7 +55,7 @@ export function keyAction(event, tools) {
   if (tools.stage.drawing.busy && key === "Escape") return () => tools.stage.drawing.cancel();
   if (tools.stage.drawing.busy && key === "Enter") return () => tools.stage.drawing.finish();
   if (shift && SHIFTED[key]) return () => tools.stage.drag(...SHIFTED[key]);
-  if (key === " " && target.closest("button")) return null; // it presses the button
+  if (key === " " && target.closest("button, summary")) return null; // it presses these
   const act = PLAIN[key];
   return act ? () => act(tools) : null;
 }

@@ -26,6 +26,7 @@ export class Templates extends EventTarget {
     byTestId("save-template").addEventListener("click", () => {
       const { item } = view;
       if (!item?.info || !item.redactions.length) return;
+      if (!Object.values(item.info.device).some((name) => name.trim())) return notify("template-no-device");
       const redactions = entriesOf(item.info, item.redactions);
       const text = `${JSON.stringify({ redactions }, null, 1)}\n`;
       download(new Blob([text], { type: "application/json" }), "dicomveil-template.json");
