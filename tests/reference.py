@@ -15,6 +15,7 @@ from pydicom.charset import convert_encodings, decode_bytes
 import dicomveil
 from dicomveil import tables
 from dicomveil.descriptors import clean_description
+from dicomveil.icc import neutral_profile, srgb_profile
 from dicomveil.pseudonyms import Pseudonyms
 from reference_dummies import code_item, dummy_items, text
 from reference_values import (
@@ -179,6 +180,13 @@ class Reference:
                 terms = proper_terms(value.decode("latin-1"))
                 if terms is not None:
                     out[tag] = ("CS", even(terms.encode()))
+                continue
+            if tag == 0x00282000 and action == "K" and isinstance(value, bytes):
+                profile = neutral_profile(value)  # the product's: test_icc.py looks at what that is
+                if profile is not None:
+                    out[tag] = ("OB", even(profile, b"\0"))
+                elif tables.attribute_type(self.sop_class, (*path, tag)) in {"1", "1C"}:
+                    out[tag] = ("OB", even(srgb_profile(), b"\0"))
                 continue
             if action == "C" and (vr in TEXT or tag == 0x00700080) and tag != TIMEZONE:
                 cleaned = self.described(tree, vr, value)

@@ -27,7 +27,7 @@ from dicomveil.icc import neutral_profile
 from dicomveil.private import PrivateBlocks
 from dicomveil.reading import Instance
 from dicomveil.rules import DATE_VRS, TEXT_VRS, TYPED_CODES, Decision, Rules
-from dicomveil.tables import element_vrs, known_sop_class
+from dicomveil.tables import attribute_type, element_vrs, known_sop_class
 from dicomveil.values import shift_date, shift_datetime, well_formed, well_formed_timezone
 
 __all__ = ["PixelClaim", "Plan", "Step", "plan", "walk"]
@@ -305,7 +305,8 @@ class _Planner:
         if path[-1] == _ICC_PROFILE and decision.action == "K":
             profile = neutral_profile(value)
             if profile is None:
-                return self.rules.fall_back(self.sop_class, path, "invalid-value")
+                needed = attribute_type(self.sop_class, path) in {"1", "1C"}
+                return decision._replace(action="D" if needed else "X", reason="invalid-value")
             return decision if profile == value else decision._replace(action="C")
         if (
             decision.action == "C"
