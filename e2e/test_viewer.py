@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ from e2e.pictures import (
     show_all_at_once,
 )
 from numpy.typing import NDArray
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 from pydicom.dataset import Dataset
 
 import builders
@@ -56,13 +57,14 @@ def ultrasound(number: int) -> Dataset:
 def black(content: bytes) -> NDArray[np.bool_]:
     """Return which pixels of a saved file are black, in all samples."""
     pixels = array(content)
-    return np.all(pixels == 0, axis=-1) if pixels.shape[-1] == 3 else pixels == 0
+    mask: NDArray[np.bool_] = (pixels if pixels.ndim == 2 else pixels.max(axis=-1)) == 0
+    return mask
 
 
-def covered(rows: int, columns: int, *areas: dict[str, object]) -> NDArray[np.bool_]:
+def covered(rows: int, columns: int, *areas: Mapping[str, object]) -> NDArray[np.bool_]:
     """Return which pixels the core's shapes cover."""
     mask = np.zeros((rows, columns), dtype=bool)
-    for y, first, after in spans([redaction_of(area) for area in areas], rows, columns):
+    for y, first, after in spans([redaction_of(dict(area)) for area in areas], rows, columns):
         mask[y, first:after] = True
     return mask
 
@@ -316,8 +318,8 @@ def test_a_template_is_saved_loaded_and_proposed(ready: Page, tmp_path: Path) ->
 def test_what_is_no_template_is_refused(ready: Page, content: str) -> None:
     """A file of another form, or for one series, is refused with a code's text."""
     open_files(ready, [payload(screen())])
-    file = {"name": "t.json", "mimeType": "application/json", "buffer": content.encode()}
-    ready.get_by_test_id("load-template").set_input_files([file])  # type: ignore[list-item]
+    file: FilePayload = {"name": "t.json", "mimeType": "application/json", "buffer": content.encode()}
+    ready.get_by_test_id("load-template").set_input_files([file])
     expect(ready.get_by_test_id("notices")).not_to_be_empty()
     expect(ready.get_by_test_id("proposals").locator("[data-reason=template]")).to_have_count(0)
 
