@@ -11,6 +11,7 @@ from pydicom.uid import MPEG4HP41
 
 import builders
 from dicomveil.errors import Refused
+from dicomveil.icc import srgb_profile
 from dicomveil.pipeline import Cleaned, Session, clean_source
 from dicomveil.pixels.shapes import Redaction
 from dicomveil.profile import Profile
@@ -172,7 +173,7 @@ def test_overlay_bits_are_cleared_even_if_the_overlay_has_an_empty_plane(pseudon
 def test_reserved_bytes_of_long_lengths_are_not_copied(pseudonyms: Pseudonyms) -> None:
     """The two bytes between VR and length are zero in the output (PS3.5 7.1.2), whatever the input has."""
     ds = builders.ct()
-    ds.add_new(0x00282000, "OB", b"ICC PROFILE BYTES ")
+    ds.add_new(0x00282000, "OB", srgb_profile())
     data = builders.encode(ds)
     at = data.index(b"\x28\x00\x00\x20OB")
     hidden = data[: at + 6] + b"JD" + data[at + 8 :]

@@ -140,7 +140,8 @@ def clean_source(
         seen(instance)
     inspection = inspect(instance)
     state, claim = pixel_state(inspection, pixels=pixels, redactions=redactions, profile=session.profile)
-    written = redacted_pixels(instance, redactions)
+    looked = claim.clean and bool(inspection.risks)
+    written = redacted_pixels(instance, redactions, only_what_is_shown=looked)
     warnings = [*instance.warnings, *written.warnings]
     stale = _OFFSET_TABLES if written.changed else frozenset()
     steps = plan(instance, session.rules, claim, remove=remove | stale)

@@ -15,8 +15,9 @@ from dicomveil.pixels.layout import PixelLayout, pixel_layout
 from dicomveil.pixels.native_redaction import can_redact_native, redacted_native
 from dicomveil.pixels.shapes import Redaction, redaction_of
 from dicomveil.pixels.syntaxes import coding_of
+from dicomveil.pixels.unused_bits import cleared_part, unused_bits
 from dicomveil.reading import Instance
-from dicomveil.source import BytesSource, Part, Range, Source
+from dicomveil.source import Part, Range
 from dicomveil.tables import attribute_type, iod_name
 
 __all__ = [
@@ -30,8 +31,6 @@ __all__ = [
     "redaction_of",
     "trimmed_pixels",
 ]
-
-_CHUNK = 1 << 22
 
 
 def trimmed_pixels(instance: Instance) -> tuple[Part, bool]:
@@ -61,25 +60,6 @@ def embedded_overlay_bits(instance: Instance) -> int:
     return mask & ~(((1 << stored) - 1) << max(high + 1 - stored, 0))
 
 
-def masked_pixels(instance: Instance, part: Part, mask: int) -> Part:
-    """Return native pixels with the bits of ``mask`` cleared in every cell of 8, 16 or 32 bits."""
-    size = instance.head.number(0x00280100) // 8
-    source, start, length = _opened(instance.source, part)
-    keep = ((1 << size * 8) - 1 & ~mask).to_bytes(size, "little" if instance.encoding.little else "big")
-    out = []
-    for at in range(0, length, _CHUNK):
-        chunk = source.read(start + at, min(_CHUNK, length - at))
-        cells = int.from_bytes((keep * (len(chunk) // size + 1))[: len(chunk)], "big")
-        out.append((int.from_bytes(chunk, "big") & cells).to_bytes(len(chunk), "big"))
-    return b"".join(out)
-
-
-def _opened(source: Source, part: Part) -> tuple[Source, int, int]:
-    if isinstance(part, Range):
-        return source, part.offset, part.length
-    return BytesSource(part), 0, len(part)
-
-
 def is_redactable(instance: Instance) -> bool:
     """Tell whether :func:`redacted_pixels` can be tried: a codestream may still turn out undecodable."""
     pixels = instance.pixels
@@ -100,8 +80,13 @@ def is_viewable(instance: Instance) -> bool:
     return layout.is_plausible and bool(coding_of(instance.transfer_syntax))
 
 
-def redacted_pixels(instance: Instance, redactions: Sequence[Redaction]) -> Rewritten:
+def redacted_pixels(
+    instance: Instance, redactions: Sequence[Redaction], *, only_what_is_shown: bool = False
+) -> Rewritten:
     """Return the value of Pixel Data as it is to leave, with every area filled in its frames.
+
+    ``only_what_is_shown`` clears the bits that no stored value has: where a person's look stands for the
+    image, what nobody could see must not leave. Native pixels are read for it.
 
     Raises:
         Refused: ``redaction-unsupported``, ``redaction-invalid``, ``pixels-undecodable``,
@@ -117,18 +102,20 @@ def redacted_pixels(instance: Instance, redactions: Sequence[Redaction]) -> Rewr
         raise Refused("pixels-not-in-iod", pixels.tag)
     if not pixels.encapsulated and not pixel_layout(instance).total_bytes:
         raise Refused("pixels-undecodable", pixels.tag)  # nothing tells what those bytes are
-    mask = embedded_overlay_bits(instance)
+    layout = pixel_layout(instance)
+    overlays = embedded_overlay_bits(instance)
+    mask = overlays | (unused_bits(layout) if only_what_is_shown else 0)
     if pixels.encapsulated:
         result = rewritten(instance, redactions, mask)
     else:
         part, trimmed = trimmed_pixels(instance)
         result = Rewritten([part], changed=True, warnings=["pixel-padding-removed"] * trimmed)
         if mask:
-            part = masked_pixels(instance, part, mask)
+            part = cleared_part(instance.source, part, layout, mask)
             result.parts = [part]
         if redactions:
-            result.parts = redacted_native(instance, pixel_layout(instance), part, redactions)
-    if mask:
+            result.parts = redacted_native(instance, layout, part, redactions)
+    if overlays:
         result.changed = True
         result.warnings.append("embedded-overlay-removed")
     return result

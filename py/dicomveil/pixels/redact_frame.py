@@ -27,6 +27,7 @@ from dicomveil.pixels.layout import PixelLayout
 from dicomveil.pixels.shapes import Redaction, spans
 from dicomveil.pixels.stream_headers import StreamHeader, checked_header
 from dicomveil.pixels.syntaxes import JPEG_RECOMPRESSION
+from dicomveil.pixels.unused_bits import cleared_array
 from dicomveil.reading import Instance
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class FrameRedactor:
         if header is not None and header.process:  # what it is, whatever the transfer syntax says
             coding = _BY_PROCESS.get(header.process, "jpeg")
         if header is not None and is_sequential(header.process):
+            if not areas:
+                return None  # a lossy coding keeps no single bits
             clean = scrub.scrubbed(coding, data, self.layout)
             return redact_jpeg(clean, mask, self._levels(header))
         if self.instance.transfer_syntax == JPEG_RECOMPRESSION:
@@ -83,8 +86,8 @@ class FrameRedactor:
                 raise Refused("redaction-unsupported")
             return jxl_of_jpeg(redact_jpeg(jpeg, mask, self._levels(inner)))
         array = decode_stream(self.coding, data, self.layout).copy()
-        if overlay_bits:
-            array &= array.dtype.type(~overlay_bits & ((1 << 8 * array.dtype.itemsize) - 1))
+        if overlay_bits and not cleared_array(array, self.layout, overlay_bits) and not areas:
+            return None
         self._fill(array, mask, header)
         if coding == "jpeg":
             if header is None or self.instance.transfer_syntax not in _RECOMPRESSIBLE:
