@@ -102,7 +102,39 @@ async function file(address) {
   return cache.match(address);
 }
 
-scope.addEventListener("install", (event) => event.waitUntil(install()));
+/** Folders of the build: the browser may take what lies in them from the cache without starting this script. */
+const FOLDERS = [
+  ...[
+    "locales",
+    "model",
+    "open",
+    "output",
+    "pool",
+    "pyodide",
+    "python",
+    "review",
+    "settings",
+    "shell",
+    "viewer",
+  ],
+  "worker",
+];
+
+/** @param {any} event  of the kind "install"; not every browser has routes */
+async function addRoutes(event) {
+  const at = new URL(HERE).pathname;
+  const condition = (/** @type {string} */ folder) => ({
+    requestMethod: "GET",
+    urlPattern: { pathname: `${at}${folder}/*`, baseURL: HERE },
+  });
+  const source = { cacheName: CACHE };
+  await event.addRoutes?.(FOLDERS.map((folder) => ({ condition: condition(folder), source })));
+}
+
+scope.addEventListener("install", (event) => {
+  event.waitUntil(addRoutes(event).catch(() => {})); // without routes this script answers
+  event.waitUntil(install());
+});
 
 scope.addEventListener("activate", (event) =>
   event.waitUntil(
