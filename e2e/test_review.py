@@ -224,3 +224,22 @@ def test_a_decision_while_saving_stops_what_it_is_about(ready: Page) -> None:
     }
     assert (outputs[1] == 0).any()
     assert not (outputs[2] == 0).any()
+
+
+def test_what_lay_under_an_area_is_not_seen_when_the_area_goes(ready: Page) -> None:
+    """Frames that were looked at with an area over them count only as long as they keep it."""
+    open_files(ready, [payload(cine(3))])
+    seen(ready, 0, 1)
+    ready.get_by_test_id("add-covering").click()
+    for number in (2, 3):
+        ready.get_by_test_id("stage").press("PageDown")
+        expect(ready.get_by_test_id("frame-number")).to_have_text(f"{number} / 3")
+        shown(ready)
+    seen(ready, 1, 1)
+    expect(row(ready, "image.dcm")).to_have_attribute("data-status", "ready")
+    ready.get_by_test_id("undo").click()
+    expect(row(ready, "image.dcm")).to_have_attribute("data-status", "attention")
+    expect(ready.get_by_test_id("sight")).to_contain_text("2 of 3")  # the first without it, and this one
+    expect(ready.get_by_test_id("confirm-pixels")).to_be_disabled()
+    ready.get_by_test_id("stage").press("PageUp")
+    expect(ready.get_by_test_id("confirm-pixels")).to_be_enabled()

@@ -58,7 +58,7 @@ export class Item {
 
   /** @returns {import("./sight.js").Means|null} by which means it was seen, if it was */
   get seen() {
-    return this.info ? this.sight.means(this.info.frames) : null;
+    return this.info ? this.sight.means(this.info.frames, this.redactions) : null;
   }
 
   /** Every frame has an area: without one in each, the core asks for a confirmation. */

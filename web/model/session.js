@@ -183,13 +183,12 @@ export class Session extends EventTarget {
     return { seen: atRisk.filter((item) => item.seen || item.confirmed).length, all: atRisk.length };
   }
 
-  /** This was on the screen, whole. @param {Item[]} items @param {import("./sight.js").Sighting} what */
-  saw(items, what) {
-    for (const item of items) {
-      if (item.sight.has(what)) continue;
-      item.sight.add(what);
-      this.#touch(item);
-    }
+  /**
+   * This was on the screen, whole but for some areas.
+   * @param {Item[]} items @param {import("./sight.js").Sighting} what @param {Redaction[]} under
+   */
+  saw(items, what, under) {
+    for (const item of items) if (item.sight.add(what, under)) this.#touch(item);
   }
 
   /**

@@ -8,28 +8,36 @@
  * @typedef {number|"brightest"|"darkest"} Sighting */
 
 export class Sight {
-  /** @type {Set<Sighting>} */
-  #seen = new Set();
+  /** What was shown, and the areas that lay over it then. @type {Map<Sighting, Redaction[]>} */
+  #seen = new Map();
 
-  /** @param {Sighting} what */
-  add(what) {
-    this.#seen.add(what);
+  /**
+   * @param {Sighting} what @param {Redaction[]} under  areas that lay over it
+   * @returns {boolean} whether that is news
+   */
+  add(what, under) {
+    const before = this.#seen.get(what);
+    if (before?.every((area) => under.includes(area))) return false;
+    this.#seen.set(what, under);
+    return true;
   }
 
-  /** @param {Sighting} what */
-  has(what) {
-    return this.#seen.has(what);
+  /** Whether it was shown, but for what is still covered. @param {Sighting} what @param {Redaction[]} areas */
+  has(what, areas) {
+    return this.#seen.get(what)?.every((area) => areas.includes(area)) === true;
   }
 
-  /** How many frames were shown one by one. */
-  get frames() {
-    return this.#seen.size - Number(this.has("brightest")) - Number(this.has("darkest"));
+  /** How many frames were shown one by one. @param {Redaction[]} areas  of the image now */
+  frames(areas) {
+    let count = 0;
+    for (const what of this.#seen.keys()) if (typeof what === "number" && this.has(what, areas)) count += 1;
+    return count;
   }
 
-  /** @param {number} frames  of the image @returns {Means|null} null: not seen */
-  means(frames) {
-    if (this.frames >= frames) return frames > 1 ? "frames" : "shown";
-    return this.has("brightest") && this.has("darkest") ? "projection" : null;
+  /** @param {number} frames  of the image @param {Redaction[]} areas  of it now @returns {Means|null} null: not seen */
+  means(frames, areas) {
+    if (this.frames(areas) >= frames) return frames > 1 ? "frames" : "shown";
+    return this.has("brightest", areas) && this.has("darkest", areas) ? "projection" : null;
   }
 }
 

@@ -1,7 +1,7 @@
 // Covering: new areas, changes to them, the images they go to, and a history to go back and forth in.
 
 import { byTestId, el } from "../dom.js";
-import { t } from "../i18n.js";
+import { named, onLanguage, t } from "../i18n.js";
 import { History } from "./history.js";
 import { fitted, scopesFor, targetsOf } from "./scope.js";
 import { isIn, SHAPES, same, shapeIn } from "./shapes.js";
@@ -28,7 +28,7 @@ export class CoveringTools {
   constructor(session, view) {
     this.#session = session;
     this.#view = view;
-    const shapes = SHAPES.map((value) => el("option", { value, textContent: t(`shape.${value}`) }));
+    const shapes = SHAPES.map((value) => el("option", { value, ...named(`shape.${value}`) }));
     this.#shape.replaceChildren(...shapes);
     this.#shape.addEventListener("change", () => {
       this.#stage.shape = /** @type {any} */ (this.#shape.value);
@@ -41,6 +41,7 @@ export class CoveringTools {
     byTestId("redo").addEventListener("click", () => this.redo());
     session.addEventListener("items-cleared", () => this.#history.clear());
     session.addEventListener("items-changed", () => this.draw());
+    onLanguage(() => this.draw());
     for (const event of ["loading", "loaded"]) view.addEventListener(event, () => this.draw());
   }
 
@@ -166,7 +167,7 @@ export class CoveringTools {
     if (scopes.join() === [...this.#scope.options].map(({ value }) => value).join()) return;
     const old = this.scope;
     this.#scope.replaceChildren(
-      ...scopes.map((value) => el("option", { value, textContent: t(`scope.${value}`) })),
+      ...scopes.map((value) => el("option", { value, ...named(`scope.${value}`) })),
     );
     this.#scope.value = scopes.includes(old) ? old : "image";
     if (old !== "range") input("range-last").value = String(this.#view.frames);

@@ -1,7 +1,7 @@
 // <image-viewer>: the chosen file's picture, and the tools around it. What is shown is decided in view.js.
 
 import { byTestId } from "../dom.js";
-import { t } from "../i18n.js";
+import { onLanguage, t } from "../i18n.js";
 import { CoveringTools } from "./covering-tools.js";
 import { keyAction } from "./keys.js";
 import { Looking } from "./looking.js";
@@ -80,6 +80,10 @@ export class ImageViewer extends HTMLElement {
       if (act) event.preventDefault();
     });
     session.addEventListener("items-changed", () => this.#show());
+    onLanguage(() => {
+      this.#show();
+      review.draw();
+    });
     this.#use("window");
     view.load();
   }

@@ -1,5 +1,7 @@
 // Tells the session what was really on the screen: the whole picture, drawn, in a page that is in front.
 
+import { isIn } from "./shapes.js";
+
 /** @typedef {import("../model/session.js").Session} Session */
 /** @typedef {import("./view.js").View} View */
 
@@ -29,6 +31,7 @@ export class Looking extends EventTarget {
     );
     observer.observe(canvas);
     view.addEventListener("loaded", () => this.look());
+    session.addEventListener("items-changed", () => this.look()); // an area may be gone, and what lay below it seen
     document.addEventListener("visibilitychange", () => this.look());
   }
 
@@ -39,9 +42,10 @@ export class Looking extends EventTarget {
     const { item, frame, mode, projection } = this.#view;
     if (!item || !this.#counts) return;
     const items = mode === "frames" ? [item] : (projection?.items ?? []);
+    const under = item.redactions.filter((area) => mode !== "frames" || isIn(area, frame));
     requestAnimationFrame(() => {
       if (drawn !== this.#drawn || !this.#counts) return;
-      requestAnimationFrame(() => this.#session.saw(items, mode === "frames" ? frame : mode));
+      requestAnimationFrame(() => this.#session.saw(items, mode === "frames" ? frame : mode, under));
     });
   }
 

@@ -2,7 +2,7 @@
 // nothing counts as looked at, by a proposal alone.
 
 import { byTestId, el } from "../dom.js";
-import { t } from "../i18n.js";
+import { onLanguage, t } from "../i18n.js";
 import { same } from "./shapes.js";
 
 /** @typedef {import("../contract.js").Proposal} Proposal */
@@ -38,6 +38,7 @@ export class Proposals {
     session.addEventListener("selection-changed", () => this.#load());
     session.addEventListener("items-changed", () => this.#refresh());
     templates.addEventListener("templates-changed", () => this.#show());
+    onLanguage(() => this.#show());
   }
 
   async #load() {

@@ -66,6 +66,6 @@ export class ReviewPanel {
     if (!item.info?.preview) return t(item.isVideo ? "sight.video" : "sight.impossible");
     if (!this.#looking.whole) return t("sight.magnified");
     if (all === 1) return "";
-    return t("sight.frames", { done: item.sight.frames, all });
+    return t("sight.frames", { done: item.sight.frames(item.redactions), all });
   }
 }

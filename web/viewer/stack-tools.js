@@ -1,7 +1,7 @@
 // Going through the frames of an image or the images of a series: one by one, as a film, or all at once.
 
 import { byTestId } from "../dom.js";
-import { t } from "../i18n.js";
+import { onLanguage, t } from "../i18n.js";
 import { Player } from "./player.js";
 
 /** @typedef {import("./view.js").Mode} Mode */
@@ -26,6 +26,7 @@ export class StackTools {
     this.player.addEventListener("playing-changed", () => this.#draw());
     for (const mode of MODES) byTestId(`show-${mode}`).addEventListener("click", () => this.#show(mode));
     for (const event of ["loading", "loaded"]) view.addEventListener(event, () => this.#draw());
+    onLanguage(() => this.#draw());
   }
 
   /** @param {Mode} mode */

@@ -1,7 +1,7 @@
 // The window of grey images (PS3.3 C.11.2.1.2): by drag, by preset, inverted.
 
 import { byTestId, el } from "../dom.js";
-import { t } from "../i18n.js";
+import { onLanguage, t } from "../i18n.js";
 
 /** @typedef {import("./picture.js").Window} Window */
 /** @typedef {import("./view.js").View} View */
@@ -37,6 +37,7 @@ export class WindowTools {
     byTestId("invert").addEventListener("click", () => this.invert());
     view.addEventListener("loaded", () => this.#draw());
     view.addEventListener("windowed", () => this.#draw());
+    onLanguage(() => this.#draw());
   }
 
   get inverted() {
