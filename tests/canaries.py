@@ -1,6 +1,6 @@
 """Canaries: unique strings put into every place of an instance where text can stand.
 
-A canary looks like ``Zq000A3xQ``: letters that no vocabulary has, so whatever keeps it keeps anything. Dates,
+A canary looks like ``zqggabmxq``: a word that no vocabulary has, so whatever keeps it keeps anything. Dates,
 times and UIDs have their own forms. Every canary remembers the place where it was put: its path, as the tags
 of the enclosing sequences and its own, and its VR. ``canaries_in`` finds those that an output still holds.
 """
@@ -32,11 +32,14 @@ PIXEL_GROUP = 0x0028
 NESTED = 0x00082218  # Anatomic Region Sequence, kept in every IOD
 SAFE_CREATOR, SAFE_TEXT_ELEMENT, SAFE_SEQUENCE = "CANARY SAFE LIST", 0x01, 0x02
 SAFE_LIST = {SAFE_CREATOR: {"001101": "LO", "001102": "SQ", "001103": "SH"}}
-_PATTERN = re.compile(rb"zq[0-9a-f]{5}xq")
+_PATTERN = re.compile(rb"zq[a-p]{5}xq")
+#: Digits as letters: verification compares words of letters, and no two canaries share one.
+_LETTERS = bytes.maketrans(b"0123456789", b"ghijklmnop")
 _FIRST_DAY = date(2101, 1, 1)
 
 #: Specific Character Set -> the encoding and a text of its own letters around which a canary is written.
 CHARACTER_SETS = {
+    "ISO_IR 6": ("ascii", ""),
     "ISO_IR 100": ("latin-1", "Zwölf"),
     "ISO_IR 144": ("iso8859_5", "Люксембург"),
     "ISO_IR 192": ("utf-8", "Zoë王小東"),
@@ -58,7 +61,7 @@ class Canaries:
     def text(self, place: Place) -> bytes:
         """Return an ASCII canary of nine characters."""
         self._count += 1
-        canary = b"zq%05xxq" % self._count
+        canary = (b"zq%05xxq" % self._count).translate(_LETTERS)
         self.places[canary] = place
         return canary
 
@@ -104,9 +107,11 @@ class Canaries:
         low = output.lower()
         narrow = low.replace(b"\0", b"")
         found = set(_PATTERN.findall(low)) | set(_PATTERN.findall(narrow))
-        found |= {canary[::-1] for canary in re.findall(rb"qx[0-9a-f]{5}qz", low)}
+        found |= {canary[::-1] for canary in re.findall(rb"qx[a-p]{5}qz", low)}
         others = set(re.findall(rb"1\.2\.826\.0\.1\.3680043\.10\.77\.\d{8}", low))
-        others |= set(re.findall(rb"(?<!\d)2[1-4]\d{6}", low)) | set(re.findall(rb"\d{6}\.7\d{5}", low))
+        others |= set(re.findall(rb"(?<!\d)(?<!2\.25\.)2[1-4]\d{6}", low)) | set(
+            re.findall(rb"\d{6}\.7\d{5}", low)
+        )
         return {self.places[canary]: canary for canary in found | (others & self.places.keys())}
 
 
@@ -219,8 +224,12 @@ def instance(
     explicit: bool = True,
     pixels: bool = True,
     everywhere: bool = True,
+    sound: bool = False,
 ) -> bytes:
-    """Return a file of a SOP class with a canary in each place; sequences are all, or those of its IOD."""
+    """Return a file of a SOP class with a canary in each place; sequences are all, or those of its IOD.
+
+    Behind the last element is a rest that is none, unless the file is to be ``sound``.
+    """
     elements: RawElements = [
         (CHARSET, "CS", builders.even(canaries.charset)),
         (SOP_CLASS, "UI", builders.even(sop_class, "\0")),
@@ -265,7 +274,7 @@ def instance(
         end.insert(0, (0x7FE10010, "LO", canaries.value((0x7FE10010,), "LO")))
         end.insert(1, (0x88880010, "LO", canaries.value((0x88880010,), "LO")))
     body = builders.raw_data_set([*unique.values(), *end], explicit=explicit)
-    if pixels:
+    if pixels and not sound:
         body += canaries.text(((), "rest"))
     return _preamble_and_meta(canaries, sop_class, explicit=explicit) + body
 

@@ -1,6 +1,7 @@
 """The canary run: of a unique string in every place none is left but where a rule lets such a value pass.
 
-The canaries are no one's names, so verification does not help: a place that keeps its canary keeps anything.
+Most canaries are no one's names, and most runs are without verification: a place that keeps its canary keeps
+anything. The last tests turn verification on: it passes what is clean, and stops what a wrong rule keeps.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import pytest
 import canaries
 from canaries import Canaries, Place
 from dicomveil import pipeline, tables
+from dicomveil.errors import Refused
 from dicomveil.profile import OPTIONS, Profile
 from dicomveil.pseudonyms import Key, Pseudonyms
 from dicomveil.reading import read_instance
+from dicomveil.rules import Rules, _Rule
 from dicomveil.source import BytesSource, iter_parts
 
 FULL, MODIFIED = "retain_longitudinal_full_dates", "retain_longitudinal_modified_dates"
@@ -100,12 +103,13 @@ def leaks(
     everywhere: bool = False,
     explicit: bool = True,
     safe_list: bool = False,
+    sound: bool = False,
 ) -> list[str]:
     """Return the places (no values) where a canary came out that no rule lets pass."""
     sop_class, modality, pixels = KINDS[kind]
     seeded = Canaries(charset)
     data = canaries.instance(
-        seeded, sop_class, modality, explicit=explicit, pixels=pixels, everywhere=everywhere
+        seeded, sop_class, modality, explicit=explicit, pixels=pixels, everywhere=everywhere, sound=sound
     )
     found = cleaned(seeded, data, options, safe_list=safe_list)
     assert len(seeded.places) > 2000
@@ -149,6 +153,59 @@ def test_no_canary_is_left_in_any_character_set(charset: str) -> None:
 def test_options_keep_only_what_is_theirs(name: str, kind: str) -> None:
     """Each option alone, and all that agree together, let only those canaries pass that they keep."""
     assert not leaks(kind, PROFILES[name], safe_list="retain_safe_private" in PROFILES[name])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["default", "all, modified dates"])
+def test_verification_passes_what_is_clean(name: str, kind: str) -> None:
+    """With verification on the same instances come out, and nothing is left: it does not cry wolf."""
+    safe_list = "retain_safe_private" in PROFILES[name]
+    assert not leaks(kind, PROFILES[name], charset="ISO_IR 6", safe_list=safe_list, sound=True)
+
+
+#: An attribute of each VR that can identify, on top level, in a sequence and in a private block.
+SABOTAGED = {
+    "AE": 0x00080054,
+    "CS": 0x00181008,
+    "DA": 0x00080020,
+    "DT": 0x0008002A,
+    "LO": 0x00100020,
+    "LT": 0x00104000,
+    "OB": 0x04000310,
+    "PN": 0x00081070,
+    "SH": 0x00080050,
+    "ST": 0x00080081,
+    "TM": 0x00080030,
+    "UI": 0x0020000D,
+    "UN": 0x0008AAAA,
+    "UT": 0x0040A160,
+    "private": 0x00111001,
+}
+
+
+#: What verification says of something that should not be there.
+STOPS = {
+    "attribute-not-removed", "attribute-not-replaced", "attribute-unknown", "date-not-removed",
+    "identifier-remains", "text-not-reviewed", "uid-not-replaced",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SABOTAGED)
+def test_verification_stops_what_cleaning_lets_through(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a rule kept an attribute that it must not, the file would not leave."""
+    tag = SABOTAGED[name]
+    right = Rules._standard_rule
+
+    def wrong(self: Rules, asked: int) -> _Rule:
+        return _Rule("K", "K", "sabotage") if asked == tag else right(self, asked)
+
+    monkeypatch.setattr(Rules, "_standard_rule", wrong)
+    seeded = Canaries("ISO_IR 6")
+    sop_class, modality, pixels = KINDS["sr" if name == "UT" else "ct"]
+    data = canaries.instance(seeded, sop_class, modality, pixels=pixels, everywhere=False, sound=True)
+    with pytest.raises(Refused) as refused:
+        cleaned(seeded, data, frozenset())
+    assert refused.value.code in STOPS
 
 
 def test_the_run_can_fail() -> None:

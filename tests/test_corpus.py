@@ -66,11 +66,11 @@ def test_every_file_is_clean_or_refused_with_a_code(outcomes: dict[str, Outcome]
 
 
 def test_most_images_come_out(outcomes: dict[str, Outcome]) -> None:
-    """At least 95 % of the images that pydicom reads come out."""
+    """At least 97 % of the images that pydicom reads come out."""
     images = [outcome for outcome in outcomes.values() if outcome.is_image]
     assert len(images) > 250
     refused = sorted(outcome.code for outcome in images if outcome.code is not None)
-    assert len(refused) <= 0.05 * len(images), refused
+    assert len(refused) <= 0.03 * len(images), refused
 
 
 def test_outputs_are_read_by_pydicom(outcomes: dict[str, Outcome]) -> None:

@@ -17,8 +17,8 @@ Rules against false alarms:
   vocabulary ("RADIOLOGY", "UNKNOWN") or of one repeated character do not count.
 * Of an institution's name the whole counts, and each word from five letters that is neither of the DICOM
   vocabulary nor one of medicine, nor one for an institution ("Klinikum", "county").
-* A station, an AE title or a word of an institution's name that is also the name of the device's maker or
-  model does not count there.
+* A station, an AE title or an institution that is also the name of the device's maker or model does not
+  count there: institutes write software.
 * In IS and DS only a whole value that equals an identifier of at least six digits or a date counts, in TM one
   that is longer than a time.
 * Dates count in text in spellings with a four-digit year, a birth date also with two digits of it. Elements
@@ -167,7 +167,7 @@ def _counts(run: str, kind: str, tag: int, text: str, squeezed: str) -> bool:
     """Apply the rules of the module's description to an identifier that was found in a text."""
     if kind == "unspaced":
         return True
-    if kind in {"station", "place"} and tag in _DEVICE_TEXT:
+    if kind in {"institution", "place", "station"} and tag in _DEVICE_TEXT:
         return False
     if len(run) < 6:
         if run.isdigit() and tag in _DEVICE_TEXT:
