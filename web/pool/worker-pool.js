@@ -64,6 +64,7 @@ export class WorkerPool {
    */
   run(signal, op, args, { urgent = false } = {}) {
     if (signal.aborted) return Promise.reject(new CodedError("cancelled"));
+    if (!this.#lanes.size) return Promise.reject(new CodedError("boot-failed")); // nobody is left, or will come
     const { promise, resolve, reject } = Promise.withResolvers();
     const { file } = args;
     const limit = STALL_MS + (file instanceof Blob ? (file.size / 1e6) * STALL_MS_PER_MB : 0);
@@ -137,7 +138,7 @@ export class WorkerPool {
         }),
       );
     } catch (error) {
-      if (lane.neverBegan(job) && !job.signal.aborted) this.#jobs.unshift(job);
+      if (lane.neverBegan(job) && !job.signal.aborted && this.#lanes.size) this.#jobs.unshift(job);
       else job.reject(/** @type {Error} */ (error));
     }
     this.#next();
