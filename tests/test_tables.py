@@ -192,28 +192,27 @@ def test_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sop_class", "keywords", "strictest", "mandatory"),
+    ("sop_class", "keywords", "strictest"),
     [
-        (CT, "PatientName", "2", "2"),
-        (CT, "SOPInstanceUID", "1", "1"),
-        (CT, "SeriesDate", "3", "3"),
-        (CT, "ContentSequence", None, None),
-        (CT, "ReferencedImageSequence ReferencedSOPInstanceUID", "1", None),
-        (CT, "ContrastBolusAgent", "2", None),
-        (GSPS, "PresentationCreationDate", "1", "1"),
-        (ENHANCED_MR, "AcquisitionDateTime", "1C", "1C"),
-        (COMPREHENSIVE_SR, "ContentSequence TextValue", "1C", "1C"),
-        (COMPREHENSIVE_SR, "ContentSequence ContentSequence ContentSequence TextValue", "1C", "1C"),
-        (US_MULTIFRAME_RETIRED, "PatientID", "2", "2"),
-        (LABEL_MAP, "PatientID", "2", "2"),
-        ("1.2.3", "PatientID", None, None),
+        (CT, "PatientName", "2"),
+        (CT, "SOPInstanceUID", "1"),
+        (CT, "SeriesDate", "3"),
+        (CT, "ContentSequence", None),
+        (CT, "ReferencedImageSequence ReferencedSOPInstanceUID", "1"),
+        (CT, "ContrastBolusAgent", "2"),
+        (GSPS, "PresentationCreationDate", "1"),
+        (ENHANCED_MR, "AcquisitionDateTime", "1C"),
+        (COMPREHENSIVE_SR, "ContentSequence TextValue", "1C"),
+        (COMPREHENSIVE_SR, "ContentSequence ContentSequence ContentSequence TextValue", "1C"),
+        (US_MULTIFRAME_RETIRED, "PatientID", "2"),
+        (LABEL_MAP, "PatientID", "2"),
+        ("1.2.3", "PatientID", None),
     ],
 )
-def test_attribute_type(sop_class: str, keywords: str, strictest: str | None, mandatory: str | None) -> None:
-    """The Type is the strictest of the IOD's modules, at any depth; the mandatory one counts M modules."""
+def test_attribute_type(sop_class: str, keywords: str, strictest: str | None) -> None:
+    """The Type is the strictest of the IOD's modules, at any depth."""
     path = tuple(tag(keyword) for keyword in keywords.split())
     assert tables.attribute_type(sop_class, path) == strictest
-    assert tables.mandatory_type(sop_class, path) == mandatory
 
 
 def test_types_agree_with_the_resolution_of_compound_codes() -> None:
@@ -235,7 +234,7 @@ def test_nothing_is_parsed_before_it_is_asked_for() -> None:
     """One question parses the sets of attributes that it walks, not all of them."""
     iods = tables._Iods((DATA / "iod_types.txt").read_text("ascii"))
     assert all(isinstance(attributes, str) for attributes in iods._sets)
-    list(iods.letters(CT, (tag("PatientName"),), "MCU"))
+    list(iods.letters(CT, (tag("PatientName"),)))
     parsed = sum(not isinstance(attributes, str) for attributes in iods._sets)
     assert 0 < parsed < 60 < len(iods._sets)
 

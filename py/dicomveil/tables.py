@@ -33,7 +33,6 @@ __all__ = [
     "iod_name",
     "is_standard_uid",
     "known_sop_class",
-    "mandatory_type",
     "row_for",
     "rows",
     "safe_private",
@@ -183,12 +182,12 @@ class _Iods:
         self._modules = dict(line.split(" ", 1) for line in iods.splitlines())
         self._sets: list[str | dict[int, str]] = [*sets.splitlines()]
 
-    def letters(self, sop_class_uid: str, path: tuple[int, ...], usages: str) -> Iterator[str]:
-        """Yield the Type letter of an attribute in every module of these usages that has it."""
+    def letters(self, sop_class_uid: str, path: tuple[int, ...]) -> Iterator[str]:
+        """Yield the Type letter of an attribute in every module that has it."""
         iod = self.of_sop_class.get(sop_class_uid)
         if iod is None or not path:
             return
-        sets = {int(module[1:]) for module in self._modules[iod].split() if module[0] in usages}
+        sets = {int(module[1:]) for module in self._modules[iod].split()}
         for tag in path[:-1]:
             found = {self._attributes(number).get(tag, "")[1:] for number in sets}
             sets = {int(number) for number in found if number}
@@ -219,14 +218,7 @@ def attribute_type(sop_class_uid: str, path: tuple[int, ...]) -> str | None:
     does not have the attribute, or that the IOD is unknown. For numbers and codes (CS DS IS FD FL SL SS UL US
     AT ...) outside Table E.1-1 the Types are not stored: None says nothing about these.
     """
-    found = set(_iods().letters(sop_class_uid, path, "MCU"))
-    return next((_TYPES[letter] for letter in _STRICTNESS if letter in found), None)
-
-
-@lru_cache(maxsize=1 << 14)
-def mandatory_type(sop_class_uid: str, path: tuple[int, ...]) -> str | None:
-    """Return :func:`attribute_type` over the modules of usage M alone."""
-    found = set(_iods().letters(sop_class_uid, path, "M"))
+    found = set(_iods().letters(sop_class_uid, path))
     return next((_TYPES[letter] for letter in _STRICTNESS if letter in found), None)
 
 
