@@ -388,6 +388,20 @@ def descriptions() -> list[Row]:
     ]
 
 
+def receiving(seconds: float) -> list[Row]:
+    """Measure the endpoint with many uploads at once, beside the same server that drops what it reads."""
+    import uploads
+
+    kept, dropped = uploads.compare(seconds)
+    return [
+        Row(f"{uploads.AT_ONCE} uploads at once, kept / dropped", f"{kept.share(dropped):.2f} x", "0.5 x"),
+        Row("  kept, verified and on the disk", f"{kept.bytes_a_second / 1e6:.0f} MB/s"),
+        Row("  processor time an instance", f"{kept.processor * 1000:.1f} ms"),
+        Row("  errors", f"{kept.errors + dropped.errors}", "0"),
+        Row("  memory of the endpoint", f"{kept.memory / MB:.0f} MB"),
+    ]
+
+
 def download() -> list[Row]:
     """Measure what a first visit loads, as brotli packs it."""
     late = ("python/numpy.zip", "python/imagecodecs.zip")
@@ -422,7 +436,9 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="build.py bench --", description=main.__doc__)
     parser.add_argument("--slices", type=int, default=500)
-    count = parser.parse_args().slices
+    parser.add_argument("--seconds", type=float, default=60, help="of uploads at once")
+    arguments = parser.parse_args()
+    count = arguments.slices
     show([Row("what", "measured", "budget"), *download()])
     with tempfile.TemporaryDirectory() as name, served() as url, sync_playwright() as playwright:
         folder = Path(name) / "slices"
@@ -434,6 +450,7 @@ def main() -> int:
         show(slices(browser, url, folder, count))
         show(growth_with_size(browser, url, Path(name)))
         browser.close()
+    show(receiving(arguments.seconds))
     show(pixels(environment.set_up_node()[0]))
     show(found_text())
     show(descriptions())

@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dicomveil_receiver.reception import Result
+from dicomveil_receiver.together import Together
 
 __all__ = ["Audit", "AuditError", "Head", "Line", "read_audit", "verify_audit"]
 
@@ -62,7 +62,7 @@ class Audit:
     """
 
     def __init__(self, folder: Path, *, use_head: bool = True) -> None:
-        self._lock = threading.Lock()
+        self._together = Together(self._append_all)
         with ExitStack() as files:
             self._file = files.enter_context(_open(folder / "audit.log", os.O_APPEND))
             self._head_file = files.enter_context(_open(folder / "audit.head"))
@@ -90,18 +90,25 @@ class Audit:
 
     def append(self, event: str, **facts: object) -> None:
         """Append one line, durably."""
-        with self._lock:
-            line: dict[str, Any] = {
-                "n": self._head.lines + 1,
+        self._together.do({"event": event, **facts})
+
+    def _append_all(self, all_said: Sequence[dict[str, Any]]) -> list[Head]:
+        """Append the lines of several requests, waiting for the disk once."""
+        heads, encoded, head = [], b"", self._head
+        for said in all_said:
+            line = {
+                "n": head.lines + 1,
                 "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                "event": event,
-                **facts,
-                "previous": self._head.hash,
+                **said,
+                "previous": head.hash,
             }
-            digest = _hash(line)
-            self._write(_encode({**line, "hash": digest}) + b"\n")
-            self._head = Head(self._head.lines + 1, digest)
-            self._note_head()
+            head = Head(head.lines + 1, _hash(line))
+            encoded += _encode({**line, "hash": head.hash}) + b"\n"
+            heads.append(head)
+        self._write(encoded)
+        self._head = head
+        self._note_head()
+        return heads
 
     def close(self) -> None:
         """Close the log."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -76,19 +76,15 @@ class Index:
             ).fetchone()
         return Row(*row) if row is not None else None
 
-    def add(self, row: Row, *, forward: bool = False) -> None:
-        """Add or replace a row, and put it into the outbox; it is on the disk when this returns."""
-        with self.transaction() as cursor:
-            cursor.execute("INSERT OR REPLACE INTO instance VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-            if forward:
-                cursor.execute(
-                    "INSERT OR REPLACE INTO outbox (sop_instance_uid, study_uid) VALUES (?, ?)", row[:2]
-                )
-
-    def add_all(self, rows: Iterable[Row]) -> None:
-        """Add many rows at once."""
+    def add(self, rows: Sequence[Row], *, forward: bool = False) -> None:
+        """Add or replace rows, and put them into the outbox: all on the disk when this returns, or none."""
         with self.transaction() as cursor:
             cursor.executemany("INSERT OR REPLACE INTO instance VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            if forward:
+                cursor.executemany(
+                    "INSERT OR REPLACE INTO outbox (sop_instance_uid, study_uid) VALUES (?, ?)",
+                    [row[:2] for row in rows],
+                )
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Cursor]:

@@ -13,9 +13,12 @@ from dicomveil.verifying import Verified
 from dicomveil_receiver.parts import Parts, is_dicom_part
 from dicomveil_receiver.reasons import ReceiverError
 from dicomveil_receiver.spool import Spool
-from dicomveil_receiver.store import Kept, Store, storage_errors
+from dicomveil_receiver.store import Kept, Staged, Store, storage_errors
 
 __all__ = ["Reception", "Result", "Verify"]
+
+#: So many instances wait at most for being kept, and so for the disk.
+_MOST_STAGED = 32
 
 Verify = Callable[[Source], Verified]
 
@@ -52,6 +55,7 @@ class Reception:
         self._parts = Parts(boundary, self, max_parts=max_parts)
         self._spool: Spool | None = None
         self._failure: ReceiverError | None = None
+        self._staged: list[tuple[int, Staged]] = []
 
     def feed(self, block: bytes) -> None:
         """Take the next bytes of the body.
@@ -70,7 +74,11 @@ class Reception:
         self._parts.finish()
 
     def close(self) -> None:
-        """Forget a part that has not ended; nothing of it stays."""
+        """Keep what was whole, and forget a part that has not ended: nothing of it stays."""
+        self._keep()
+        self._forget()
+
+    def _forget(self) -> None:
         if self._spool is not None:
             spool, self._spool = self._spool, None
             with storage_errors():
@@ -98,7 +106,7 @@ class Reception:
             except ReceiverError as error:
                 self._failure = error
         if self._failure is not None:
-            self.close()
+            self._forget()
 
     def end(self) -> None:
         """The part is whole: verify it, keep it, or refuse it."""
@@ -109,7 +117,21 @@ class Reception:
         try:
             self.results.append(self._judge(self._spool))
         finally:
-            self.close()
+            self._forget()
+        if len(self._staged) >= _MOST_STAGED:
+            self._keep()
+
+    def _keep(self) -> None:
+        """Keep what passed; the disk is waited for once."""
+        staged, self._staged = self._staged, []
+        if not staged:
+            return
+        for (place, _), kept in zip(staged, self._store.keep([one for _, one in staged]), strict=True):
+            result = self.results[place]
+            if isinstance(kept, ReceiverError):
+                self.results[place] = result._replace(code=kept.code, tags=kept.tags)
+            else:
+                self.results[place] = result._replace(kept=kept, code=None)
 
     def _judge(self, spool: Spool) -> Result:
         # Of an instance that is refused, the UIDs are said back to its sender: the answer must hold them.
@@ -119,10 +141,11 @@ class Reception:
                 verified = self._verify(source)
             uids = (verified.sop_class, verified.sop_instance_uid, verified.study_uid)
             self._check(verified)
-            kept = self._store.keep(spool, verified)
+            staged = self._store.stage(spool, verified)
         except ReceiverError as error:
             return Result(*uids, None, error.code, error.tags)
-        return Result(*uids, kept, None, ())
+        self._staged.append((len(self.results), staged))
+        return Result(*uids, None, "internal-error", ())  # until it is kept
 
     def _check(self, verified: Verified) -> None:
         if verified.problems:

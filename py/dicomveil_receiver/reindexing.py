@@ -46,7 +46,7 @@ def reindex(storage: Path) -> Reindexed:
         for name in ("index.sqlite", "index.sqlite-wal", "index.sqlite-shm"):
             (control / name).unlink(missing_ok=True)
         with closing(Index(control / "index.sqlite")) as index:
-            index.add_all(there)
+            index.add(there)
     finally:
         lock.release()
     return Reindexed(len(there), len(rows) - len(there))

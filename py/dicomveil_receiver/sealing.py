@@ -122,12 +122,14 @@ class SealedSpool(Spool):
             encrypt_io(_Reader(source), writer, self._recipients)
             writer.flush()
             os.fsync(writer.fileno())
+        self._given = self._sealed
         return self._sealed
 
     def discard(self) -> None:
         """Remove both files, and with the key all hope of reading the first one."""
         super().discard()
-        self._sealed.unlink(missing_ok=True)
+        if self._given != self._sealed:
+            self._sealed.unlink(missing_ok=True)
         self._key = b""
 
     def _encoded(self, data: memoryview) -> memoryview:

@@ -30,6 +30,7 @@ class Spool:
         self.size = 0
         self._hash = hashlib.sha256()
         self._file = open(self.path, "xb", buffering=0, opener=open_for_owner)  # noqa: SIM115 - see discard
+        self._given: Path | None = None
 
     def write(self, data: memoryview) -> None:
         """Append bytes."""
@@ -44,8 +45,12 @@ class Spool:
         return FileSource(self.path)
 
     def settle(self) -> Path:
-        """Put the bytes on the disk for good; return the file that has them in their final form."""
+        """Put the bytes on the disk for good; return the file that has them in their final form.
+
+        From now on that file is the caller's to move or to remove.
+        """
         os.fsync(self._file.fileno())
+        self._given = self.path
         return self.path
 
     @property
@@ -54,9 +59,10 @@ class Spool:
         return self._hash.hexdigest()
 
     def discard(self) -> None:
-        """Close the file and remove it, if it still has its own name."""
+        """Close the file and remove it, unless it was given away."""
         self._file.close()
-        self.path.unlink(missing_ok=True)
+        if self._given != self.path:
+            self.path.unlink(missing_ok=True)
 
     def _encoded(self, data: memoryview) -> memoryview:
         """Return the bytes as they are put on the disk."""

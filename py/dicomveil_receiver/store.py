@@ -11,26 +11,25 @@ import errno
 import re
 import shutil
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from dicomveil.verifying import Verified
-from dicomveil_receiver.durable import make_folders, move_durably
+from dicomveil_receiver.durable import make_folders, sync_folder
 from dicomveil_receiver.index import Index, Row
 from dicomveil_receiver.locking import FolderLock
 from dicomveil_receiver.reasons import ReceiverError
 from dicomveil_receiver.spool import SEALED_SUFFIX, Spool
+from dicomveil_receiver.together import Together
 
-__all__ = ["CONTROL", "Kept", "Store", "is_uid", "storage_errors"]
+__all__ = ["CONTROL", "Kept", "Staged", "Store", "is_uid", "storage_errors"]
 
 _UID = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*", re.ASCII)
 #: The folder, in a storage, of what is not an instance.
 CONTROL = ".dicomveil"
-_LOCKS = 64
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -58,6 +57,14 @@ class Kept(NamedTuple):
     new: bool
 
 
+class Staged(NamedTuple):
+    """An instance that is on the disk, but has neither its name nor a row yet."""
+
+    row: Row
+    file: Path
+    target: Path
+
+
 def _is_there(target: Path, size: int) -> bool:
     # Sealed or not, as the settings were then; what is sealed is longer than what it holds.
     plain = target.with_name(target.name.removesuffix(SEALED_SUFFIX))
@@ -83,7 +90,7 @@ class Store:
         for left in self._incoming.iterdir():  # of a process that was killed
             left.unlink()
         self.index = Index(self.control / "index.sqlite")
-        self._locks = [threading.Lock() for _ in range(_LOCKS)]
+        self._together = Together(self._keep_all)
 
     def spool(self) -> Spool:
         """Begin an instance.
@@ -94,17 +101,16 @@ class Store:
         with storage_errors():
             return self._new_spool(self._incoming)
 
-    def keep(self, spool: Spool, verified: Verified) -> Kept:
-        """Keep a verified instance: when this returns, it is on the disk and in the index.
+    def stage(self, spool: Spool, verified: Verified) -> Staged:
+        """Put a verified instance on the disk, to be kept; ``keep`` has to follow.
 
         Raises:
-            ReceiverError: ``uid-invalid``, ``instance-conflict``, ``storage-full``, ``storage-unavailable``.
+            ReceiverError: ``uid-invalid``, ``storage-full``, ``storage-unavailable``.
         """
         uids = (verified.study_uid, verified.series_uid, verified.sop_instance_uid)
         if not all(map(is_uid, (*uids, verified.sop_class, verified.transfer_syntax))):
             raise ReceiverError("uid-invalid")
         study, series, instance = uids
-        target = self.folder / study / series / f"{instance}.dcm{spool.suffix}"
         row = Row(
             instance,
             study,
@@ -115,16 +121,59 @@ class Store:
             spool.size,
             datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        with storage_errors(), self._locks[hash(instance) % _LOCKS]:
-            stored = self.index.find(instance)
-            if stored is not None and stored[:-1] != row[:-1]:
-                raise ReceiverError("instance-conflict")
-            if stored is not None and _is_there(target, spool.size):
-                return Kept(stored, new=False)
-            make_folders(target.parent)
-            move_durably(spool.settle(), target)
-            self.index.add(row, forward=self._forward)
-        return Kept(row, new=True)
+        target = self.folder / study / series / f"{instance}.dcm{spool.suffix}"
+        with storage_errors():
+            return Staged(row, spool.settle(), target)
+
+    def keep(self, staged: Sequence[Staged]) -> list[Kept | ReceiverError]:
+        """Keep staged instances: what is ``Kept`` when this returns is on the disk and in the index.
+
+        The errors: ``instance-conflict``, ``storage-full``, ``storage-unavailable``. Nothing of their
+        instances stays.
+        """
+        try:
+            return self._together.do(staged)
+        finally:
+            for one in staged:
+                with suppress(OSError):  # it is emptied at the next start, too
+                    one.file.unlink(missing_ok=True)
+
+    def _keep_all(self, batches: Sequence[Sequence[Staged]]) -> list[list[Kept | ReceiverError]]:
+        """Keep what several requests staged, waiting for the disk once for all."""
+        new: dict[str, Row] = {}
+        folders: set[Path] = set()
+
+        def keep(one: Staged) -> Kept | ReceiverError:
+            uid = one.row.sop_instance_uid
+            try:
+                with storage_errors():
+                    stored = new.get(uid) or self.index.find(uid)
+                    if stored is not None and stored[:-1] != one.row[:-1]:
+                        return ReceiverError("instance-conflict")
+                    if stored is not None and _is_there(one.target, one.row.size):
+                        return Kept(stored, new=False)
+                    make_folders(one.target.parent)
+                    one.file.replace(one.target)
+            except ReceiverError as error:
+                return error
+            folders.add(one.target.parent)
+            new[uid] = one.row
+            return Kept(one.row, new=True)
+
+        results = [[keep(one) for one in batch] for batch in batches]
+        try:
+            with storage_errors():
+                for folder in folders:
+                    sync_folder(folder)
+                if new:
+                    self.index.add(list(new.values()), forward=self._forward)
+        except ReceiverError as error:
+            # Objects without rows are not stored: they are written again when they are sent again.
+            return [
+                [error if isinstance(r, Kept) and r.row.sop_instance_uid in new else r for r in batch]
+                for batch in results
+            ]
+        return results
 
     def ready(self, min_free_bytes: int) -> bool:
         """Tell whether an instance could be kept now: the index answers, and there is room."""

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CancelScope, CapacityLimiter, to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -69,7 +69,8 @@ class StowService:
         except ClientDisconnect:
             return ReceiverError("broken-off")  # nobody hears the answer; log and audit do
         finally:
-            reception.close()
+            with CancelScope(shield=True):
+                await to_thread.run_sync(reception.close, limiter=self._threads)
         return None
 
     def _record(self, token: str, status: int, results: Sequence[Result]) -> None:

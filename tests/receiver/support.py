@@ -81,9 +81,9 @@ def marker_verify(output: Source) -> Verified:
         syntax = str(ds.file_meta.TransferSyntaxUID)
         sop_class, uid = str(ds.SOPClassUID), str(ds.SOPInstanceUID)
         study, series = str(ds.StudyInstanceUID), str(ds.SeriesInstanceUID)
+        clean = ds.get("PatientIdentityRemoved") == "YES"
     except Exception:  # noqa: BLE001 - hostile input; the real one tells what it is
         return Verified("", "", "", "", "", (Problem("not-dicom", None),))
-    clean = ds.PatientIdentityRemoved == "YES"
     problems = () if clean else (Problem(NOT_CLEAN, 0x00120062),)
     return Verified(sop_class, uid, study, series, syntax, problems)
 
