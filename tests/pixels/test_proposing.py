@@ -188,8 +188,10 @@ def test_drawn_text_over_real_ultrasound_is_found() -> None:
     if not frames:
         pytest.skip("the shared corpus is not there")
     found = recall(frames, turns=3, count=3)
-    assert found.share >= 0.97, found
+    assert found.share >= 0.98, found
     for kind, (hit, drawn) in found.kinds.items():
         assert kind in {DIM, ON_TISSUE} or hit >= 0.98 * drawn, found
-    assert found.median <= 0.15, found
-    assert found.mean <= 0.16, found
+    assert found.median <= 0.12, found
+    assert found.mean <= 0.14, found
+    alone = [covered(text_boxes(frame), frame.shape).mean() for frame in frames]
+    assert np.mean(alone) <= 0.1, "nor is much proposed where nothing was drawn"

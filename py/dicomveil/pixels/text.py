@@ -21,8 +21,10 @@ __all__ = ["as_grey", "maximum", "text_boxes"]
 Grey = NDArray[np.uint8]
 _CELL = 4
 _STROKE = 5
-_MIN_CONTRAST, _MAX_CONTRAST = 22, 44
-_DENSITY = 0.13
+_MIN_CONTRAST, _MAX_CONTRAST, _SPECKLE = 15, 44, 2.5
+_DENSITY = 0.14
+#: Cells that a gap in a line may have, half; pixels that are left around the strokes of a box.
+_GAP, _ASIDE, _ABOVE = 3, 6, 1
 _PART_COST = 12
 _SATURATED, _WHITE, _HUES, _MOTLEY = 30, 190, 150, 0.04
 
@@ -123,7 +125,7 @@ def _strokes(grey: Grey) -> NDArray[np.bool_]:
     slope = np.zeros(grey.shape, np.int16)
     slope[:, 1:] = np.diff(grey.astype(np.int16), axis=1)
     around = _sum(np.abs(slope), 12, 24) / (25 * 49)
-    contrast = np.clip(3.0 * around, _MIN_CONTRAST, _MAX_CONTRAST).astype(np.int16)
+    contrast = np.clip(_SPECKLE * around, _MIN_CONTRAST, _MAX_CONTRAST).astype(np.int16)
     rise, fall = slope > contrast, slope < -contrast
     strokes = np.zeros(grey.shape, bool)
     for width in range(1, _STROKE + 1):
@@ -133,9 +135,9 @@ def _strokes(grey: Grey) -> NDArray[np.bool_]:
     return strokes
 
 
-def _cells(grey: Grey) -> NDArray[np.bool_]:
-    """Tell which cells of 4 x 4 pixels belong to something like text."""
-    strokes = _strokes(grey).astype(np.uint8)
+def _cells(where: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell which cells of 4 x 4 pixels belong to something like text, from where strokes are."""
+    strokes = where.astype(np.uint8)
     dense = _sum(strokes, 4, 8) > _DENSITY * 9 * 17
     lines = _sum((_sum(strokes, 0, 8) > 1).astype(np.uint8), 4, 0) >= 4
     hot = dense & lines & (_sum(strokes, 1, 2) > 0)
@@ -150,19 +152,29 @@ def _cells(grey: Grey) -> NDArray[np.bool_]:
 def text_boxes(grey: Grey, *, smallest: tuple[int, int] = (10, 6)) -> list[tuple[int, int, int, int]]:
     """Return (x, y, width, height) of areas that look like text, by row and column."""
     rows, columns = grey.shape
-    cells = _cells(grey)
-    joined = cells.copy()
-    for step in (1, 2):  # letters to words, words to lines
-        joined[:, step:] |= cells[:, :-step]
-        joined[:, :-step] |= cells[:, step:]
+    strokes = _strokes(grey)
     boxes = set()
-    for component in _components(joined):
+    for component in _components(_closed(_cells(strokes))):
         for y0, x0, y1, x1 in _parted(component):
-            left, top = max(x0 * _CELL - 2, 0), max(y0 * _CELL - 2, 0)
-            right, bottom = min(x1 * _CELL + 2, columns), min(y1 * _CELL + 2, rows)
+            left, top = x0 * _CELL, max(y0 * _CELL - 2, 0)
+            part = strokes[top : y1 * _CELL + 2, left : x1 * _CELL]
+            down, across = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
+            if not len(down):
+                continue
+            right = min(left + int(across[-1]) + 1 + _ASIDE, columns)
+            bottom = min(top + int(down[-1]) + 1 + _ABOVE, rows)
+            left, top = max(left + int(across[0]) - _ASIDE, 0), max(top + int(down[0]) - _ABOVE, 0)
             if right - left >= smallest[0] and bottom - top >= smallest[1]:
                 boxes.add((left, top, right - left, bottom - top))
     return sorted(boxes, key=lambda box: (box[1], box[0]))
+
+
+def _closed(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Fill gaps between cells of a row: letters become words, and words lines, which grow no longer by it."""
+    wide = np.pad(cells, ((0, 0), (2 * _GAP, 2 * _GAP)))
+    for join in (np.logical_or, np.logical_and):
+        wide = join.reduce([wide[:, at : wide.shape[1] - 2 * _GAP + at] for at in range(2 * _GAP + 1)])
+    return wide
 
 
 def _components(cells: NDArray[np.bool_]) -> Iterator[NDArray[np.int64]]:
