@@ -2,7 +2,7 @@
 
 import { byTestId } from "./dom.js";
 import { codeOf } from "./errors.js";
-import { addCodes, loadMessages, t, translate } from "./i18n.js";
+import { addCodes, loadMessages, onLanguage, t, translate } from "./i18n.js";
 import { Session } from "./model/session.js";
 import { pool } from "./pool/pool.js";
 import { assertProtected } from "./shell/protection.js";
@@ -11,9 +11,11 @@ import "./review/header-view.js";
 import { SettingsDialog } from "./settings/settings-dialog.js";
 import { connectActions } from "./shell/actions.js";
 import { connectDetail } from "./shell/detail.js";
+import { connectLanguage } from "./shell/language.js";
 import { connectOffline, protectedByServiceWorker } from "./shell/offline.js";
 import { connectOpening } from "./shell/opening.js";
 import { Sharing } from "./shell/sharing.js";
+import { connectShortcuts } from "./shell/shortcuts.js";
 import { connectStatus, notify } from "./shell/status.js";
 import "./viewer/image-viewer.js";
 
@@ -25,7 +27,9 @@ const session = new Session(pool);
 connectOpening(session); // before anything else: files may be dropped while Python starts
 
 await loadMessages();
+connectShortcuts();
 translate(document);
+connectLanguage();
 
 const sharing = new Sharing(session, pool);
 connectStatus(session, sharing);
@@ -65,7 +69,11 @@ try {
   settings.offer(versions);
   addCodes(versions.codes);
   const { version, table_edition } = versions;
-  byTestId("version").textContent = t("version", { version, table_edition });
+  const drawVersion = () => {
+    byTestId("version").textContent = t("version", { version, table_edition });
+  };
+  drawVersion();
+  onLanguage(drawVersion);
   const text = await named;
   const { profile, key } = text === null ? settings.initial : settings.preload(text);
   await pool.configure(JSON.stringify(profile), key);

@@ -1,7 +1,7 @@
 // <file-list>: studies, series and files with their states. One row a file, with `data-status` and `data-code`.
 
 import { el } from "../dom.js";
-import { explain, t } from "../i18n.js";
+import { explain, onLanguage, t } from "../i18n.js";
 import { Thumbnails } from "./thumbnails.js";
 import { groupKey, LEFT_OUT, placeOf, readableDate, readableName, studyKey, tally } from "./tree.js";
 
@@ -24,6 +24,8 @@ export class FileList extends HTMLElement {
   #groups = new Map();
   /** @type {Map<string, HTMLElement>} */
   #studies = new Map();
+  /** What draws the texts of studies and series anew. @type {(() => void)[]} */
+  #titles = [];
   /** What the rows show now, so that only real changes touch the DOM. @type {Map<Item, string>} */
   #shown = new Map();
 
@@ -41,6 +43,20 @@ export class FileList extends HTMLElement {
     session.addEventListener("selection-changed", () => this.#select());
     this.addEventListener("click", (event) => this.#click(/** @type {HTMLElement} */ (event.target)));
     this.addEventListener("keydown", (event) => this.#key(event));
+    onLanguage(() => this.#translate());
+  }
+
+  #translate() {
+    this.#shown.clear();
+    for (const draw of this.#titles) draw();
+    for (const item of this.#rows.keys()) this.#update(item);
+    for (const group of this.#groups.values()) this.#finish(group);
+  }
+
+  /** Draw a text, now and whenever the language changes. @param {() => void} draw */
+  #title(draw) {
+    this.#titles.push(draw);
+    draw();
   }
 
   /** @param {Item[]} items */
@@ -66,7 +82,7 @@ export class FileList extends HTMLElement {
     const count = el("span", { className: "muted" });
     const badges = el("div", { className: "badges" });
     const root = el("section", { className: "series" });
-    if (item.info) root.append(seriesToggle(item.info.series, count), badges);
+    if (item.info) root.append(this.#seriesToggle(item.info.series, count), badges);
     root.append(list);
     const group = { key, items: [], list, root, count, badges };
     this.#groups.set(key, group);
@@ -80,19 +96,15 @@ export class FileList extends HTMLElement {
     const known = this.#studies.get(key);
     if (known) return known;
     const { info } = item;
-    const language = document.documentElement.lang;
-    const title = info
-      ? [readableName(info.patient.name) || info.patient.id || t("list.unnamed")]
-      : [t("list.left-out")];
-    const detail = info
-      ? [readableDate(info.study.date, language), info.study.description]
-      : [t("list.left-out-hint")];
-    const study = el(
-      "section",
-      { className: "study", data: { kind: info ? "study" : LEFT_OUT } },
-      el("h3", { textContent: title.join(" ") }),
-      el("p", { className: "muted", textContent: detail.filter(Boolean).join(" · ") }),
-    );
+    const title = el("h3");
+    const detail = el("p", { className: "muted" });
+    this.#title(() => {
+      [title.textContent, detail.textContent] = info
+        ? studyTexts(info)
+        : [t("list.left-out"), t("list.left-out-hint")];
+    });
+    const kind = info ? "study" : LEFT_OUT;
+    const study = el("section", { className: "study", data: { kind } }, title, detail);
     this.#studies.set(key, study);
     const end = this.#studies.get(LEFT_OUT);
     if (end && info) end.before(study);
@@ -216,19 +228,31 @@ export class FileList extends HTMLElement {
     this.#groups.clear();
     this.#studies.clear();
     this.#shown.clear();
+    this.#titles = [];
     this.replaceChildren();
+  }
+
+  /** @param {{number: string, description: string, modality: string}} series @param {HTMLElement} count */
+  #seriesToggle(series, count) {
+    const name = el("span", { className: "series-name" });
+    this.#title(() => {
+      name.textContent = series.description || t("list.series", series);
+    });
+    return el(
+      "button",
+      { type: "button", className: "series-toggle", data: { action: "toggle" } },
+      el("span", { className: "modality", textContent: series.modality || "–" }),
+      name,
+      count,
+    );
   }
 }
 
-/** @param {{number: string, description: string, modality: string}} series @param {HTMLElement} count */
-function seriesToggle(series, count) {
-  return el(
-    "button",
-    { type: "button", className: "series-toggle", data: { action: "toggle" } },
-    el("span", { className: "modality", textContent: series.modality || "–" }),
-    el("span", { className: "series-name", textContent: series.description || t("list.series", series) }),
-    count,
-  );
+/** @param {import("../contract.js").Inspection} info */
+function studyTexts({ patient, study }) {
+  const name = readableName(patient.name) || patient.id || t("list.unnamed");
+  const day = readableDate(study.date, document.documentElement.lang);
+  return [name, [day, study.description].filter(Boolean).join(" · ")];
 }
 
 /** @param {HTMLElement} series @param {boolean} open */

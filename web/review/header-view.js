@@ -2,7 +2,7 @@
 
 import { el } from "../dom.js";
 import { codeOf } from "../errors.js";
-import { explain, t } from "../i18n.js";
+import { explain, named, onLanguage, t, translate } from "../i18n.js";
 
 /** @typedef {import("../contract.js").HeaderRow} HeaderRow */
 /** @typedef {import("../model/item.js").Item} Item */
@@ -24,14 +24,14 @@ export class HeaderView extends HTMLElement {
   #body = el("tbody");
   #note = el("p", { className: "muted note" });
   #head = el("tr");
+  /** Why there are no rows. @type {string|null} */
+  #problem = null;
 
   /** @param {Session} session @param {WorkerPool} pool */
   connect(session, pool) {
-    this.#search.placeholder = t("header.search");
-    this.#search.ariaLabel = t("header.search");
     this.#head.append(
       ...["attribute", "before", "after", "rule"].map((id) =>
-        el("th", { scope: "col", textContent: t(`header.${id}`) }),
+        el("th", { scope: "col", ...named(`header.${id}`) }),
       ),
     );
     const table = el("table", { data: { testid: "header" } }, el("thead", {}, this.#head), this.#body);
@@ -40,11 +40,11 @@ export class HeaderView extends HTMLElement {
         "div",
         { className: "header-tools" },
         this.#search,
-        el("label", { className: "check" }, this.#changed, t("header.changed-only")),
+        el("label", { className: "check" }, this.#changed, el("span", named("header.changed-only"))),
       ),
       el(
         "div",
-        { className: "table-scroll", tabIndex: 0, ariaLabel: t("header.table"), role: "region" },
+        { className: "table-scroll", tabIndex: 0, role: "region", data: { label: "header.table" } },
         table,
         this.#note,
       ),
@@ -54,6 +54,14 @@ export class HeaderView extends HTMLElement {
     const load = () => this.#load(session, pool);
     session.addEventListener("selection-changed", load);
     session.addEventListener("settings-changed", load);
+    const draw = () => {
+      this.#search.placeholder = t("header.search");
+      this.#search.ariaLabel = t("header.search");
+      this.#draw();
+    };
+    onLanguage(draw);
+    translate(this);
+    draw();
   }
 
   /** @param {Session} session @param {WorkerPool} pool */
@@ -63,6 +71,7 @@ export class HeaderView extends HTMLElement {
     const { signal } = this.#abort;
     const item = session.selected;
     this.#rows = [];
+    this.#problem = null;
     this.#note.textContent = "";
     if (!item) return this.#draw();
     try {
@@ -77,8 +86,8 @@ export class HeaderView extends HTMLElement {
       this.#draw();
     } catch (error) {
       if (signal.aborted) return;
+      this.#problem = item.code ?? codeOf(error);
       this.#draw();
-      this.#note.textContent = explain("code", item.code ?? codeOf(error));
     }
   }
 
@@ -94,9 +103,9 @@ export class HeaderView extends HTMLElement {
       );
     });
     this.#body.replaceChildren(...shown.map(tableRow));
-    this.#note.textContent = this.#rows.length
-      ? t("header.count", { count: shown.length, all: this.#rows.length })
-      : "";
+    const all = this.#rows.length;
+    const why = this.#problem ? explain("code", this.#problem) : "";
+    this.#note.textContent = all ? t("header.count", { count: shown.length, all }) : why;
   }
 }
 

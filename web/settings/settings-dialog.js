@@ -2,7 +2,7 @@
 
 import { byTestId, el } from "../dom.js";
 import { CodedError, codeOf } from "../errors.js";
-import { explain, t } from "../i18n.js";
+import { explain, named } from "../i18n.js";
 import { download } from "../output/save.js";
 import { keyFromFile, keyFromPassphrase, parseProfile, randomKey } from "./settings.js";
 
@@ -149,8 +149,8 @@ function optionRow(option) {
     el(
       "span",
       {},
-      el("b", { textContent: t(`option.${option}`) }),
-      el("span", { className: "muted", textContent: t(`option-hint.${option}`) }),
+      el("b", named(`option.${option}`)),
+      el("span", { className: "muted", ...named(`option-hint.${option}`) }),
     ),
   );
 }

@@ -1,7 +1,7 @@
 // The buttons of the page, and when each of them is there.
 
 import { byTestId } from "../dom.js";
-import { t } from "../i18n.js";
+import { onLanguage, t } from "../i18n.js";
 import { canSaveFolder } from "../output/save.js";
 import { tally } from "../review/tree.js";
 
@@ -32,6 +32,7 @@ export function connectActions(session, sharing) {
   session.addEventListener("state-changed", draw);
   session.addEventListener("items-changed", draw);
   sharing.addEventListener("sharing-changed", draw);
+  onLanguage(draw);
   draw();
 }
 

@@ -1,7 +1,7 @@
 // The chosen file: its title, and whether its picture or its header is shown.
 
 import { byTestId } from "../dom.js";
-import { explain, t } from "../i18n.js";
+import { explain, onLanguage, t } from "../i18n.js";
 import { tagText } from "../review/header-view.js";
 
 /** @typedef {import("../model/session.js").Session} Session */
@@ -37,6 +37,7 @@ export function connectDetail(session) {
     if (selected?.tag) session.removeAttribute(selected, selected.tag);
   });
   session.addEventListener("items-changed", () => showProblem(session));
+  onLanguage(() => describe(session));
   describe(session);
 }
 

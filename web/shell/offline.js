@@ -2,7 +2,7 @@
 // the policies that it needs. Nothing that somebody opens is ever kept.
 
 import { byTestId } from "../dom.js";
-import { t } from "../i18n.js";
+import { onLanguage, t } from "../i18n.js";
 
 /** @typedef {import("../model/session.js").Session} Session */
 
@@ -63,10 +63,15 @@ export async function connectOffline(session) {
   if (!navigator.serviceWorker) return;
   try {
     const { registration, build } = await register();
-    byTestId("build").textContent = t("offline.build", { build: build.slice(0, 12) });
+    const drawBuild = () => {
+      byTestId("build").textContent = t("offline.build", { build: build.slice(0, 12) });
+    };
+    drawBuild();
+    onLanguage(drawBuild);
     navigator.serviceWorker.ready.then(() => {
       const line = byTestId("offline");
       line.dataset.ready = "yes";
+      line.dataset.text = "offline.ready";
       line.textContent = t("offline.ready");
     });
     const offer = () => {

@@ -1,7 +1,7 @@
 // The state in words and as data for scripts, the line that says where data are, and notices.
 
 import { byTestId, el } from "../dom.js";
-import { explain, t } from "../i18n.js";
+import { explain, named, onLanguage, t } from "../i18n.js";
 import { tally } from "../review/tree.js";
 
 /** @typedef {import("../model/session.js").Session} Session */
@@ -14,12 +14,13 @@ export function connectStatus(session, sharing) {
   const draw = () => drawStatus(session, sharing);
   for (const event of ["state-changed", "progress", "items-changed"]) session.addEventListener(event, draw);
   session.addEventListener("input-failed", (event) => notify(/** @type {CustomEvent} */ (event).detail.code));
-  sharing.addEventListener("sharing-changed", () => {
+  const drawAll = () => {
     draw();
     drawPrivacy(sharing);
-  });
-  draw();
-  drawPrivacy(sharing);
+  };
+  sharing.addEventListener("sharing-changed", drawAll);
+  drawAll();
+  onLanguage(drawAll);
 }
 
 /** @param {Session} session @param {Sharing} sharing */
@@ -76,9 +77,9 @@ function drawPrivacy({ phase, host, sent }) {
   line.textContent = t(`privacy.${phase}`, { host, count: sent });
 }
 
-/** Show a notice for a while. @param {string} code @param {Record<string, string|number>} [values] */
-export function notify(code, values = {}) {
-  const note = el("p", { className: "notice", textContent: explain("code", code) || t(code, values) });
+/** Show what a code means, for a while. @param {string} code */
+export function notify(code) {
+  const note = el("p", { className: "notice", ...named(`code.${code}`), textContent: explain("code", code) });
   byTestId("notices").append(note);
   setTimeout(() => note.remove(), NOTICE_MS);
 }
