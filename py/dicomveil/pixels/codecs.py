@@ -265,7 +265,8 @@ def _encoded(
         return codecs.htj2k_encode(array, reversible=True, tlm=True, rgb=rgb, **depth)
     if coding == "jpeg-xl" and not transfer_syntax.endswith(".111"):
         depth = {"bitspersample": layout.stored} if layout.stored not in {8, 16} else {}
-        return codecs.jpegxl_encode(array, lossless=True, usecontainer=False, **depth)
+        # The one effort of which all versions of libjxl write the same bytes.
+        return codecs.jpegxl_encode(array, lossless=True, usecontainer=False, effort=1, **depth)
     raise Refused("redaction-unsupported")
 
 

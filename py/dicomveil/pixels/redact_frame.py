@@ -96,8 +96,6 @@ class FrameRedactor:
             new = encode_jpeg(array, header, self.layout)
         else:
             new = encode_stream(self.instance.transfer_syntax, coding, array, header, self.layout)
-        if coding == "jpeg-xl":
-            return new  # pixels alone; of large images its scrubber does not find the end
         return scrub.scrubbed(coding, new, self.layout)
 
     def _mask(self, areas: tuple[Redaction, ...]) -> NDArray[np.bool_]:
