@@ -243,3 +243,39 @@ def test_what_lay_under_an_area_is_not_seen_when_the_area_goes(ready: Page) -> N
     expect(ready.get_by_test_id("confirm-pixels")).to_be_disabled()
     ready.get_by_test_id("stage").press("PageUp")
     expect(ready.get_by_test_id("confirm-pixels")).to_be_enabled()
+
+
+def test_a_confirmation_goes_with_an_area_under_which_nobody_looked(ready: Page) -> None:
+    """Of three frames the last was seen and confirmed with an area over it, and the area is taken away."""
+    open_files(ready, [payload(cine(3))])
+    expect(ready.get_by_test_id("sight")).to_contain_text("1 of 3")
+    ready.get_by_test_id("tool-cover").click()
+    ready.get_by_test_id("scope").select_option("range")
+    ready.get_by_test_id("range-first").fill("3")
+    ready.get_by_test_id("range-last").fill("3")
+    ready.get_by_test_id("add-covering").click()
+    for count in (2, 3):
+        ready.get_by_test_id("stage").press("PageDown")
+        expect(ready.get_by_test_id("frame-number")).to_have_text(f"{count} / 3")
+        shown(ready)
+    ready.get_by_test_id("confirm-pixels").click()
+    expect(row(ready, "image.dcm")).to_have_attribute("data-status", "ready")
+    ready.get_by_test_id("stage").press("Home")
+    shown(ready)
+    ready.get_by_test_id("undo").click()
+    expect(row(ready, "image.dcm")).to_have_attribute("data-status", "attention")
+    expect(ready.get_by_test_id("sight")).to_contain_text("2 of 3")
+    expect(ready.get_by_test_id("confirm-pixels")).to_be_disabled()
+
+
+def test_a_window_that_hides_everything_is_not_the_first_one(ready: Page) -> None:
+    """A file whose window lies far from all its values is shown under the window of its values."""
+    ds = builders.sc()
+    builders.pixels(ds, rows=40, columns=40)
+    values = np.full((40, 40), 100, "<u2")
+    values[10, 20] = 900
+    ds.PixelData = values.tobytes()
+    ds.WindowCenter, ds.WindowWidth = "20000", "500"
+    open_files(ready, [payload(ds)])
+    assert colour_at(ready, 20, 10)[0] == 255
+    assert colour_at(ready, 5, 5)[0] == 0

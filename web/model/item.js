@@ -83,9 +83,9 @@ export class Item {
   }
 
   get atRisk() {
-    return (
-      this.info !== null && (this.suspect || this.info.status === "attention" || this.info.risks.length > 0)
-    );
+    const { info, suspect } = this;
+    if (info === null) return false;
+    return (suspect && info.has_pixels) || info.status === "attention" || info.risks.length > 0;
   }
 
   /** The code that explains the status, if any does. */

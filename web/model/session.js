@@ -203,7 +203,10 @@ export class Session extends EventTarget {
 
   /** Set what is covered in each image. @param {Map<Item, Redaction[]>} redactions */
   redact(redactions) {
-    for (const [item, list] of redactions) item.redactions = list;
+    for (const [item, list] of redactions) {
+      item.redactions = list;
+      if (!item.confirmable) item.confirmed = false; // what lay under an area that is gone was not seen
+    }
     const covered = this.items.filter((item) => item.redactions.length > 0);
     this.#covered = new Set(covered.flatMap((item) => item.info?.series.uid || []));
     this.#review([...redactions.keys()]);

@@ -46,11 +46,13 @@ export class Areas {
 
   /** @param {Redaction[]} areas @param {Redaction|null} [focus]  that takes the focus */
   show(areas, focus = null) {
+    const known = areas.length === this.#shown.length && areas.every((area, at) => area === this.#shown[at]);
+    const view = `0 0 ${this.size.columns} ${this.size.rows}`;
+    if (known && this.root.getAttribute("viewBox") === view && (!focus || this.focused === focus)) return;
     const part = document.activeElement?.closest(".point")?.getAttribute("data-point") ?? null;
     const wanted = focus ?? this.focused;
     this.#shown = areas;
-    const { columns, rows } = this.size;
-    this.root.setAttribute("viewBox", `0 0 ${columns} ${rows}`);
+    this.root.setAttribute("viewBox", view);
     const groups = areas.map((area, index) => this.#group(area, index + 1));
     this.root.replaceChildren(...outside(areas, this.size), ...groups);
     const group = wanted ? groups[areas.findIndex((area) => same(area, wanted))] : undefined;

@@ -47,7 +47,7 @@ export class Picture {
       this.bytes = values.byteLength;
       const given = frame.windows.filter(([, width]) => width >= 1);
       this.windows = given.map(([centre, width]) => ({ centre, width }));
-      this.initial = this.windows[0] ?? this.whole;
+      this.initial = this.windows.find((window) => this.#shows(window)) ?? this.whole;
     }
   }
 
@@ -63,6 +63,13 @@ export class Picture {
   #take(data) {
     this.#rgba = new Uint32Array(data.buffer, data.byteOffset, data.length / 4);
     this.bytes = data.byteLength;
+  }
+
+  /** Whether a window leaves any difference: one far from all values would hide what is in the picture.
+   * @param {Window} window */
+  #shows({ centre, width }) {
+    const { centre: middle, width: range } = this.whole;
+    return range <= 1 || Math.abs(centre - middle) < (width + range) / 2;
   }
 
   /** The window over all values that there are. @returns {Window} */

@@ -150,9 +150,7 @@ export class View extends EventTarget {
     this.#emit("loading");
     const abort = this.#abort;
     if (this.#loading) setTimeout(() => abort.abort(), this.progress ? 0 : PATIENCE_MS);
-    this.#loading ??= this.#loadLast().finally(() => {
-      this.#loading = null;
-    });
+    this.#loading ??= this.#loadLast();
     return this.#loading;
   }
 
@@ -165,6 +163,7 @@ export class View extends EventTarget {
       const { picture, problem } = await this.#found(this.#abort.signal);
       if (wish === this.#wish) this.#loaded(picture, problem);
     }
+    this.#loading = null; // in the same step: no wish can come between
   }
 
   /** @param {AbortSignal} signal @returns {Promise<{picture: Picture|null, problem: string|null}>} */
