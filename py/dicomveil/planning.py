@@ -24,7 +24,7 @@ from dicomveil.descriptors import clean_description
 from dicomveil.encoding import PIXEL_DATA, DataSet, Element, parse_items
 from dicomveil.errors import Refused
 from dicomveil.icc import neutral_profile
-from dicomveil.private import PrivateBlocks
+from dicomveil.private import PrivateBlocks, declared_safe
 from dicomveil.reading import Instance
 from dicomveil.rules import DATE_VRS, TEXT_VRS, TYPED_CODES, Decision, Rules
 from dicomveil.tables import attribute_type, element_vrs, known_sop_class
@@ -120,7 +120,7 @@ def plan(
         raise Refused("dicomdir", 0x00080016)  # File Meta Information said something else
     if not known_sop_class(sop_class):
         raise Refused("private-sop-class", 0x00080016)
-    planner = _Planner(rules, sop_class, claim, remove, declared_encodings(instance.head))
+    planner = _Planner(rules, sop_class, claim, remove, instance.head)
     steps = planner.data_set(instance.head, ())
     if instance.tail.elements:
         steps = _last_of_each([*steps, *planner.data_set(instance.tail, ())])
@@ -154,13 +154,14 @@ class _Planner:
         sop_class: str,
         claim: PixelClaim,
         remove: AbstractSet[int],
-        encodings: tuple[str, ...],
+        head: DataSet,
     ) -> None:
         self.rules = rules
         self.sop_class = sop_class
         self.remove = remove
         self.safe_private = "retain_safe_private" in rules.profile.options
-        self.encodings = encodings
+        self.encodings = declared_encodings(head)
+        self.declared = declared_safe(head) if self.safe_private else {}
         self.counts: dict[str, int] = {}
         self.weaker: dict[int, str] = {}
         self.root_overrides: dict[int, Decision] = {}
@@ -175,7 +176,9 @@ class _Planner:
         weaker = self.rules.weaker
         last, ordered = -1, True
         overrides = self.item_overrides(data_set) if path else self.root_overrides
-        private = PrivateBlocks(data_set, self.rules.profile.safe_private) if self.safe_private else None
+        private = None
+        if self.safe_private:
+            private = PrivateBlocks(data_set, self.rules.profile.safe_private, self.declared)
         decisions = self.rules.decisions_at(self.sop_class, path)
         for element in data_set.elements:
             tag = element.tag
