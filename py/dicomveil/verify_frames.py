@@ -7,6 +7,7 @@ entropy coded data, the runs of RLE, deflated frames.
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +34,9 @@ _VIDEO = frozenset(_FOUR + str(n) + end for n in range(100, 109) for end in ("",
 _BEGINNINGS: Mapping[str, tuple[bytes, ...]] = MappingProxyType(
     {_JPEG: (b"\xff\xd8",), _J2K: (b"\xff\x4f\xff\x51",), _JXL: (b"\xff\x0a", b"\0\0\0\x0cJXL ")}
 )
+#: Markers in entropy coded data, but for stuffing, fill bytes and RSTm; JPEG-LS stuffs a bit (T.87 C.1).
+_MARKS, _MARKS_LS = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]"), re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
+_MAX_HEADER, _MAX_PARTS = 4 << 20, 1 << 17
 _WINDOW = 2048
 _BLOCK = 1 << 20
 
@@ -210,7 +214,7 @@ class _Check:
             raise _Unclean
         if not (single and not self._whole):
             near = b"\xff\xf7" in stream.read(0, at)
-            for position, code in _jpeg_marks(stream, at, 0x80 if near else 1):
+            for position, code in _jpeg_marks(stream, at, _MARKS_LS if near else _MARKS):
                 if position < at:
                     continue
                 if code == 0xD9:
@@ -234,6 +238,8 @@ class _Check:
             elif marker not in _MAIN_HEADER:
                 raise _Unclean
             at += 2 + length
+            if at > _MAX_HEADER:
+                raise _Unclean
         lengths: list[tuple[int, int]] = []
         while (mark := stream.read(at, 2)) == b"\xff\x90":
             _, size, tile, length = struct.unpack(">HHHL", stream.read(at, 10))
@@ -242,7 +248,9 @@ class _Check:
                 if marker not in _TILE_HEADER:
                     raise _Unclean
                 inner += 2 + int.from_bytes(stream.read(inner + 2, 2), "big")
-            if size != 10 or (length and length < inner + 2 - at):
+                if inner - at > _MAX_HEADER:
+                    raise _Unclean
+            if size != 10 or len(lengths) > _MAX_PARTS or (length and length < inner + 2 - at):
                 raise _Unclean
             end = at + length if length else self._to_eoc(stream, inner)
             lengths.append((tile, end - at))
@@ -270,8 +278,9 @@ class _Check:
     def _jpeg_xl(self, stream: _Stream) -> None:
         if stream.read(0, 2) == b"\xff\x0a":
             return
-        at = 0
+        at = boxes = 0
         while at < stream.size - 1:
+            boxes += 1
             length, kind = struct.unpack(">L4s", stream.read(at, 8))
             if kind not in _BOXES or (
                 kind in _FIXED and stream.read(at, 32)[: len(_FIXED[kind])] != _FIXED[kind]
@@ -280,7 +289,7 @@ class _Check:
             if length == 1:
                 length = int.from_bytes(stream.read(at + 8, 8), "big")
             at = at + length if length else stream.size
-            if length and length < 8:
+            if (length and length < 8) or boxes > _MAX_PARTS:
                 raise _Unclean
         if at > stream.size:
             raise _Unclean
@@ -343,12 +352,14 @@ def _jpeg_segments(stream: _Stream, at: int) -> tuple[int, bool]:
     """Check the marker segments from ``at`` to the next scan; return where it begins; is it the only one?"""
     frame = b""
     defined: set[int] = set()
+    first = at
     while True:
         mark, code = stream.read(at, 2)
-        if mark != 0xFF:
+        if mark != 0xFF or at - first > _MAX_HEADER:
             raise _Unclean
-        if code == 0xFF:
+        if code == 0xFF:  # a fill byte; a header has few
             at += 1
+            first -= _MAX_HEADER >> 10
             continue
         length = int.from_bytes(stream.read(at + 2, 2), "big")
         body = stream.read(at + 4, length - 2)
@@ -408,14 +419,10 @@ def _segment_is_clean(code: int, body: bytes, defined: set[int]) -> bool:
     return code == 0xE8 and len(body) == 5 and body[:4] == b"mrfx"
 
 
-def _jpeg_marks(stream: _Stream, at: int, first: int) -> Iterator[tuple[int, int]]:
+def _jpeg_marks(stream: _Stream, at: int, marks: re.Pattern[bytes]) -> Iterator[tuple[int, int]]:
     """Yield (offset, code) of the markers in entropy coded data, but for RSTm."""
     while at < stream.size - 1:
         data = stream.read(at, _BLOCK)
-        low = data.find(b"\xff")
-        while 0 <= low < len(data) - 1:
-            code = data[low + 1]
-            if code >= first and not 0xD0 <= code <= 0xD7 and code != 0xFF:
-                yield at + low, code
-            low = data.find(b"\xff", low + 1)
+        for found in marks.finditer(data):
+            yield at + found.start(), data[found.start() + 1]
         at += max(len(data) - 1, 1)

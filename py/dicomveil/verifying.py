@@ -398,8 +398,9 @@ class _Verification:
             int.from_bytes(self.top.get(tag, b"")[:2], order)
             for tag in (0x00280010, 0x00280011, 0x00280002, 0x00280100)
         )
-        frames = self._text(0x00280008).strip()
-        sizes = FrameSizes(int(frames) if frames.isdecimal() else 1, rows, columns, samples or 1, allocated)
+        number = self._text(0x00280008).strip()
+        frames = max(int(number), 1) if number.isdecimal() else 1
+        sizes = FrameSizes(frames, rows, columns, samples or 1, allocated)
         if reading.items:
             clean = frames_are_clean(
                 self.output,

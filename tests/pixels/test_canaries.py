@@ -131,6 +131,7 @@ JPEG_LS = {
     **ANY_JPEG,
     "long frame header": ("refused", longer(0xFFF7)),
     "mapping table": ("refused", before(0xFFDA, segment(0xFFF8, b"\2\1\1" + SECRET))),
+    "preset parameters": ("refused", before(0xFFDA, segment(0xFFF8, b"\1" + SECRET[:10]))),
     "long preset parameters": ("refused", before(0xFFDA, segment(0xFFF8, b"\1" + bytes(10) + SECRET))),
     "Huffman table 0": ("gone", before(0xFFDA, _huffman(0x10))),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 from pathlib import Path
 
 import imagecodecs
@@ -130,6 +131,13 @@ def test_frames_that_the_header_does_not_count_are_left_out() -> None:
     assert {p.code for p in verify_instance(BytesSource(hidden)).problems} == {"pixel-stream-remains"}
 
 
+def test_no_frames_are_one() -> None:
+    """Number of Frames of zero, as some writers have it, is that of a single frame."""
+    ds = dcmread(io.BytesIO(data_set("explicit", GREY, FRAMES[:1])))
+    ds.NumberOfFrames = "0"
+    assert not verify_instance(BytesSource(cleaned(as_file(ds, SYNTAXES["explicit"])))).problems
+
+
 @pytest.mark.parametrize("syntax", ["implicit", "explicit", "big-endian", "deflated"])
 def test_what_follows_native_frames_is_cut(syntax: str) -> None:
     """Native Pixel Data end with the last frame, and verification holds them to it."""
@@ -197,3 +205,29 @@ def test_real_files_pass_verification_frame_by_frame() -> None:
             assert "pixel-stream-remains" not in codes
             seen += b"".join(iter_parts(source, result.parts[:1])) != b""
     assert seen > 200
+
+
+def test_a_text_as_the_total_length_never_leaves() -> None:
+    """Encapsulated Pixel Data Value Total Length stays if it is that."""
+    first, second = jpegs()
+    ds = dcmread(io.BytesIO(with_value(item(b"") + item(first) + item(second))))
+    ds["PixelData"].is_undefined_length = True
+    for value, stays in ((len(first) + len(second), True), (int.from_bytes(SECRET[:8], "little"), False)):
+        ds.add_new(0x7FE00003, "UV", value)
+        found = cleaned(as_file(ds, SYNTAXES["jpeg-baseline"]))
+        assert (0x7FE00003 in dcmread(io.BytesIO(found))) is stays
+        assert SECRET[:8] not in found
+
+
+def test_fill_bytes_without_end_take_no_time() -> None:
+    """A header of fill bytes is given up soon, by cleaning and by verification."""
+    good = cleaned(with_value(item(b"") + b"".join(map(item, jpegs()))))
+    first, second = jpegs()
+    long = first[:2] + b"\xff" * (8 << 20) + first[2:]
+    with pytest.raises(Refused):
+        cleaned(with_value(item(b"") + item(long) + item(second)))
+    at = good.index(b"\xe0\x7f\x10\0OB\0\0\xff\xff\xff\xff") + 12
+    bad = good[:at] + item(b"") + item(long) + item(second) + END
+    started = time.monotonic()
+    assert {p.code for p in verify_instance(BytesSource(bad)).problems} == {"pixel-stream-remains"}
+    assert time.monotonic() - started < 5

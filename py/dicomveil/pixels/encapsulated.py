@@ -26,8 +26,9 @@ __all__ = ["Rewritten", "rewritten"]
 
 _DELIMITER = b"\xfe\xff\xdd\xe0\0\0\0\0"
 _READ_AHEAD = 1 << 12
-#: Extended Offset Table and its Lengths, PS3.3 C.7.6.3.1.8.
+#: Extended Offset Table and its Lengths, and Encapsulated Pixel Data Value Total Length, PS3.3 C.7.6.3.1.8.
 _EXTENDED = (0x7FE00001, 0x7FE00002)
+_TOTAL_LENGTH = 0x7FE00003
 
 
 @dataclass(slots=True)
@@ -203,7 +204,9 @@ class _Writer:
             element = head.find(tag)
             if element and head.value(element) != b"".join(n.to_bytes(8, "little") for n in numbers):
                 return False
-        return True
+        total = head.find(_TOTAL_LENGTH)
+        size = int.from_bytes(head.value(total), "little") if total else sum(lengths)
+        return sum(lengths) - len(lengths) <= size <= sum(lengths)  # with or without what makes frames even
 
 
 def _slice(frame: Frame, start: int, end: int) -> list[Part]:

@@ -105,8 +105,6 @@ class _Walk:
                 raise refuse()  # no EOC: nothing tells where the image ends
             at = end
         self._lengths([segment for segment in main if segment.marker == _TLM], parts)
-        tail = max(at, end - TAIL)
-        refuse_text(self._read(tail, end - tail))
         return with_end(sorted(self._cuts), self._stream, end + 2)
 
     def _codestream(self) -> int:
@@ -194,6 +192,8 @@ class _Walk:
         end = at + length if length else self._end_of_data(sod + 2)
         if end < sod + 2 or end > self._stream.size:
             raise Refused("pixels-undecodable")
+        tail = max(sod, end - TAIL)
+        refuse_text(self._read(tail, end - tail))
         left = end - at - sum(cut.end - cut.start for cut in self._cuts[before:])
         if length and left != length:
             self._cuts.append(Cut(at + 6, at + 10, left.to_bytes(4, "big")))

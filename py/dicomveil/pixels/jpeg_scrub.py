@@ -9,6 +9,7 @@ a process that DICOM does not have (arithmetic, hierarchical), or without an end
 from __future__ import annotations
 
 import re
+import struct
 from typing import NamedTuple
 
 from dicomveil.errors import Refused
@@ -26,6 +27,7 @@ _NOT_NEEDED = frozenset({_COM, _DAC, *range(0xE0, 0xF0), *range(0xF0, 0xF7), *ra
 _ADOBE = b"Adobe\0\x64\0\0\0\0"  # version 100, no flags; the colour transformation follows
 _JFIF = b"JFIF\0\1\1\0\0\1\0\1\0\0"
 _MAX_DENSITY = 1200
+_MAX_FILLS = 1000
 # Markers in entropy coded data, but for stuffed bytes and RSTm (T.81 B.1.1.2; T.87 stuffs a bit, not a byte).
 _MARKER, _MARKER_LS = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]"), re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
 
@@ -84,7 +86,7 @@ class _Walk:
         self._cuts: list[Cut] = []
         self._segments: list[tuple[int, int, int, list[_Table]]] = []
         self._defined: dict[object, _Table] = {}
-        self._process = 0
+        self._process = self._precision = 0
         self._components: list[_Component] = []
         self._scanned: set[int] = set()
         self._colours: list[tuple[int, int, int, bytes]] = []
@@ -96,11 +98,13 @@ class _Walk:
         """Return the cuts of the whole stream."""
         if self._read(0, 2) != b"\xff\xd8":
             raise Refused("pixels-undecodable")
-        at = 2
+        at, fills = 2, 0
         while True:
             code, length = self._read(at, 2), self._read(at + 2, 2)
             if code == b"\xff\xff":  # a fill byte, T.81 B.1.1.2
-                at += 1
+                at, fills = at + 1, fills + 1
+                if fills > _MAX_FILLS:
+                    raise refuse()
                 continue
             if len(code) < 2 or code[0] != 0xFF:
                 raise refuse() if self.scans else Refused("pixels-undecodable")
@@ -216,6 +220,7 @@ class _Walk:
 
     def _frame(self, marker: int, body: bytes) -> None:
         count = body[5] if len(body) > 5 else 0
+        self._precision = body[0] if body else 0
         if self._process or not 1 <= count <= 4 or len(body) != 6 + 3 * count or body[1:3] == b"\0\0":
             raise refuse()
         self._process = marker
@@ -227,6 +232,10 @@ class _Walk:
         if not self._process or not 1 <= count <= 4 or len(body) != 4 + 2 * count:
             raise refuse()
         needed: list[object] = ["interval", "parameters"]
+        if "parameters" in self._defined:
+            limits = struct.unpack(">x5H", self._defined["parameters"].data)
+            if max(limits) > max(255, (1 << self._precision) - 1):
+                raise refuse()
         first, last = body[-3], body[-2]
         for i in range(count):
             identifier, selector = body[1 + 2 * i], body[2 + 2 * i]
