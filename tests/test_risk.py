@@ -181,3 +181,16 @@ def test_reserved_bytes_of_long_lengths_are_not_copied(pseudonyms: Pseudonyms) -
         _, output = cleaned(content, pseudonyms)
         place = output.index(b"\x28\x00\x00\x20OB")
         assert output[place + 6 : place + 8] == b"\0\0"
+
+
+def test_recognizable_features_are_told_of_not_claimed(pseudonyms: Pseudonyms) -> None:
+    """Nothing here changes a face: who asks for it is warned of each image, and no code is written."""
+    option = "clean_recognizable_visual_features"
+    for ds, warned in ((builders.ct(), True), (builders.sr(), False)):
+        source = BytesSource(builders.encode(ds))
+        session = Session(Profile("faces", frozenset({option})), pseudonyms)
+        outcome = clean_source(source, session, pixels="unclaimed")
+        output = pydicom.dcmread(io.BytesIO(b"".join(iter_parts(source, outcome.parts))))
+        assert ("features-recognizable" in outcome.warnings) == warned
+        assert [item.CodeValue for item in output.DeidentificationMethodCodeSequence] == ["113100"]
+        assert output.get("RecognizableVisualFeatures") != "NO"

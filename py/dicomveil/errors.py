@@ -234,6 +234,10 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "The script sets files aside by @quarantine or @skip, which no profile can do.",
             "Import it with --without-quarantine, and sort these files out before cleaning.",
         ),
+        "features-recognizable": (
+            "Recognizable features were to be cleaned, but nothing here changes them: a face may stay.",
+            "Remove faces with another tool before cleaning; the output does not claim the option.",
+        ),
         "weaker-than-basic": (
             "An override of the profile left what PS3.15 removes, so the Basic Profile is not claimed.",
             "Nothing, if that is what the profile is for; the report lists its overrides.",

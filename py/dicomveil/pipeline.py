@@ -162,6 +162,8 @@ def clean_source(
     parts = assembled(instance, header, written.parts)
     if steps.weaker:
         warnings.append("weaker-than-basic")
+    if instance.pixels and "clean_recognizable_visual_features" in session.profile.options:
+        warnings.append("features-recognizable")
     cleaned = Cleaned(
         parts=parts,
         name="/".join(
