@@ -75,8 +75,10 @@ class Reception:
 
     def close(self) -> None:
         """Keep what was whole, and forget a part that has not ended: nothing of it stays."""
-        self._keep()
-        self._forget()
+        try:
+            self._keep()
+        finally:
+            self._forget()
 
     def _forget(self) -> None:
         if self._spool is not None:

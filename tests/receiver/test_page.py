@@ -257,7 +257,8 @@ def test_a_proxy_is_believed_only_when_told_so(tmp_path: Path, dist: Path, told:
 
 
 def test_a_page_elsewhere_reads_refusals(server: Endpoint) -> None:
-    """A 401 carries the CORS header too, so that the page can tell what is wrong."""
+    """A 401 carries the CORS headers too, so that the page can tell what is wrong, and when to come again."""
     answer = server.post(b"", origin="https://page.example", authorization="Bearer wrong")
     assert answer.status_code == 401
     assert answer.headers["access-control-allow-origin"] == "https://page.example"
+    assert answer.headers["access-control-expose-headers"] == "Retry-After"

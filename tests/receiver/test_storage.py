@@ -273,3 +273,32 @@ def test_what_was_whole_when_a_connection_broke_is_kept(endpoint: Endpoint) -> N
     wait_until(lambda: len(endpoint.files()) == 1)
     wait_until(lambda: endpoint.spooled() == [])
     assert [Path(name).stem for name in endpoint.files()] == [uid_of(first)]
+
+
+def test_an_index_that_fails_stores_nothing_of_all_who_waited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests share a transaction: when it fails, each is told, none is stored, all can come again."""
+    monkeypatch.setattr(index, "_LOCK_SECONDS", 0.5)
+    instances = [make_instance() for _ in range(6)]
+    with running(tmp_path) as endpoint:
+        other = sqlite3.connect(tmp_path / ".dicomveil" / "index.sqlite", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        statuses: list[int] = []
+
+        def send(instance: bytes) -> None:
+            statuses.append(endpoint.store_instances(instance, instance).status_code)
+
+        threads = [threading.Thread(target=send, args=(instance,)) for instance in instances]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert statuses == [503] * 6
+        assert endpoint.store is not None
+        assert endpoint.store.index.count() == 0
+        other.execute("ROLLBACK")
+        other.close()
+        assert endpoint.store_instances(*instances).status_code == 200
+        assert endpoint.store.index.count() == len(endpoint.files()) == 6
+        assert endpoint.spooled() == []
