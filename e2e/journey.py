@@ -49,6 +49,10 @@ class Server(Protocol):
     def storage(self) -> Path:
         """Where uploads are kept."""
 
+    @property
+    def token(self) -> str:
+        """What lets a page send."""
+
 
 class Sink(Protocol):
     """What conftest starts: a place that nothing may ever connect to."""
