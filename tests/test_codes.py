@@ -127,7 +127,8 @@ def test_content_label_is_text(
         (b"latin1", b"ISO_IR 100"), (b"ISO8859-1 ", b"ISO_IR 100"), (b"ISO-IR 100", b"ISO_IR 100"),
         (b"ISO 2022-IR 87", b"ISO 2022 IR 87"), (b"\\ISO 2022 IR 87 ", b"\\ISO 2022 IR 87"), (b"", b""),
         (b"gb18030 ", b"GB18030"), (b"iso_ir 100", b"ISO_IR 100"), (b"nonsense", None), (b"cp1252", None),
-        (b"hex_codec", None), (b"ISO_IR 999", None),
+        (b"hex_codec", None), (b"ISO_IR 999", None), (b"ISO_IR 203", b"ISO_IR 203"),
+        (b"iso8859-15", b"ISO_IR 203"),
     ],
 )  # fmt: skip
 def test_character_sets_are_named_as_the_standard_does(declared: bytes, terms: bytes | None) -> None:

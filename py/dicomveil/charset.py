@@ -16,7 +16,9 @@ _SPECIFIC_CHARACTER_SET = 0x00080005
 #: Without a declaration text is ASCII (PS3.5 6.1.2.1); pydicom reads more, and calls it by this name.
 _DEFAULT = ("iso8859",)
 #: Python's names of encodings -> Defined Terms (PS3.3 C.12.1.1.2).
-_LATIN = {1: 100, 2: 101, 3: 109, 4: 110, 5: 144, 6: 127, 7: 126, 8: 138, 9: 148}
+#: A Defined Term that pydicom does not know yet, by Python's name.
+_NEWER = {"ISO_IR 203": "iso8859_15"}
+_LATIN = {15: 203, 1: 100, 2: 101, 3: 109, 4: 110, 5: 144, 6: 127, 7: 126, 8: 138, 9: 148}
 _TERMS = {f"iso8859-{part}": f"ISO_IR {number}" for part, number in _LATIN.items()}
 _TERMS |= {"utf-8": "ISO_IR 192", "tis-620": "ISO_IR 166", "gb18030": "GB18030", "gbk": "GBK"}
 _DELIMITERS = {0x5C, 0x0A, 0x0C, 0x0D, 0x09}  # where ISO 2022 sets go back to the first one
@@ -27,7 +29,8 @@ def _encodings(declared: str) -> tuple[str, ...]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return tuple(convert_encodings(declared.split("\\")))
+            terms = [_NEWER.get(term.strip(), term) for term in declared.split("\\")]
+            return tuple(convert_encodings(terms))
     except (LookupError, ValueError):  # a NUL in the name of a codec is a ValueError
         return _DEFAULT
 
@@ -58,7 +61,7 @@ def defined_terms(value: bytes) -> bytes | None:
     terms = []
     for declared in value.rstrip(b" \0").decode("latin-1").split("\\"):
         term = declared.strip()
-        if term not in python_encoding:
+        if term not in python_encoding and term not in _NEWER:
             if term[:3] == "ISO" and term[4:6] == "IR" and f"ISO_IR{term[6:]}" in python_encoding:
                 term = f"ISO_IR{term[6:]}"
             elif term[:3] == "ISO" and f"ISO 2022 IR {term[12:]}" in python_encoding and term[9:11] == "IR":

@@ -90,6 +90,8 @@ _MARKS = re.compile("[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u3099\u309a]+")
 #: Katakana as Hiragana: the phonetic group of a name may be in either.
 _KANA = {katakana: katakana - 0x60 for katakana in range(0x30A1, 0x30F7)}
 _DIGITS8 = re.compile(rb"\d{8}")
+#: Escape sequences of ISO 2022 (PS3.5 6.1.2.5.2) that a codec left in the text: their last letter is none.
+_ESCAPES = re.compile(r"\x1b[$()*+,./-]{1,2}[0-~]")
 _PARTIAL = re.compile(rb"(\d{4}(?:0[1-9]|1[0-2])?)(?:[+-]\d{4})?")
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ud7ff\uf900-\ufaff]")
 
@@ -108,7 +110,8 @@ def _encodings(charset: bytes) -> list[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return list(convert_encodings(list(terms)))
+            # pydicom does not know Latin alphabet No. 9 yet, but takes Python's name for it.
+            return list(convert_encodings(["iso8859_15" if term == "ISO_IR 203" else term for term in terms]))
         except (LookupError, ValueError):
             return ["iso8859"]
 
@@ -131,7 +134,7 @@ def decode(value: bytes, charset: bytes) -> str:
             readings.append(text)
         if encoding == "utf-8":
             break
-    return "\0".join(readings)
+    return _ESCAPES.sub("", "\0".join(readings))
 
 
 def is_pseudonym(value: bytes) -> bool:
