@@ -133,7 +133,7 @@ function tableRow(row) {
       "th",
       { scope: "row" },
       where,
-      el("span", { className: "attribute", textContent: row.name || row.keyword }),
+      el("span", { className: "attribute", lang: "en", textContent: row.name || row.keyword }),
       el("span", { className: "muted tag", textContent: `${tagText(row.tag)} ${row.vr}` }),
     ),
     el("td", { className: "value before", textContent: row.before }),
