@@ -7,14 +7,15 @@ entropy coded data, the runs of RLE, deflated frames.
 
 from __future__ import annotations
 
-import re
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
 from dicomveil.source import Source
+from dicomveil.verify_jpeg import JPEG_LS_MARKS, JPEG_MARKS, jpeg_marks, jpeg_segments
+from dicomveil.verify_streams import BLOCK, MAX_HEADER, ReadAhead, Stream, Unclean
 
 __all__ = ["FrameSizes", "frames_are_clean"]
 
@@ -34,15 +35,7 @@ _VIDEO = frozenset(_FOUR + str(n) + end for n in range(100, 109) for end in ("",
 _BEGINNINGS: Mapping[str, tuple[bytes, ...]] = MappingProxyType(
     {_JPEG: (b"\xff\xd8",), _J2K: (b"\xff\x4f\xff\x51",), _JXL: (b"\xff\x0a", b"\0\0\0\x0cJXL ")}
 )
-#: Markers in entropy coded data, but for stuffing, fill bytes and RSTm; JPEG-LS stuffs a bit (T.87 C.1).
-_MARKS, _MARKS_LS = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]"), re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
-_MAX_HEADER, _MAX_PARTS = 4 << 20, 1 << 17
-_WINDOW = 2048
-_BLOCK = 1 << 20
-
-
-class _Unclean(Exception):
-    """Something is there that no decoder needs."""
+_MAX_PARTS = 1 << 17
 
 
 class FrameSizes(NamedTuple):
@@ -93,60 +86,13 @@ def frames_are_clean(
     try:
         frames = _frames(output, kind, items, sizes.frames)
         _check_extended(frames, items, extended)
-        ahead = _ReadAhead(output)
+        ahead = ReadAhead(output)
         check = _Check(kind, sizes, whole=whole)
         for frame in frames:
-            check.frame(_Stream(ahead, frame))
-    except (_Unclean, IndexError, struct.error, zlib.error):
+            check.frame(Stream(ahead, frame))
+    except (Unclean, IndexError, struct.error, zlib.error):
         return False
     return True
-
-
-class _ReadAhead:
-    """A source that keeps the block read last: the end of one frame and the beginning of the next are one."""
-
-    def __init__(self, output: Source) -> None:
-        self._output = output
-        self._start, self._data = 0, b""
-        self.size = output.size
-
-    def read(self, offset: int, length: int) -> bytes:
-        low = offset - self._start
-        if low < 0 or low + length > len(self._data):
-            if length > _WINDOW:
-                return self._output.read(offset, length)
-            self._start, self._data, low = offset, self._output.read(offset, 2 * _WINDOW), 0
-        return self._data[low : low + length]
-
-
-class _Stream:
-    """The fragments of a frame as one run of bytes; what was read last is kept."""
-
-    def __init__(self, output: Source, fragments: Sequence[tuple[int, int]]) -> None:
-        self._output = output
-        self._fragments = fragments
-        self.size = sum(length for _, length in fragments)
-        self._start, self._data = 0, b""
-
-    def _load(self, at: int, length: int) -> bytes:
-        out = []
-        for offset, size in self._fragments:
-            if at < size and length > 0:
-                out.append(self._output.read(offset + max(at, 0), min(length, size - max(at, 0))))
-                length -= len(out[-1])
-                at = 0
-            else:
-                at -= size
-        return b"".join(out)
-
-    def read(self, at: int, length: int) -> bytes:
-        low = at - self._start
-        if low < 0 or low + length > len(self._data):
-            self._start, self._data, low = at, self._load(at, max(length, _WINDOW)), 0
-        return self._data[low : low + length]
-
-    def begins_with(self, head: bytes) -> bool:
-        return len(head) > 0 and self.read(0, len(head)) == head
 
 
 def _frames(
@@ -157,7 +103,7 @@ def _frames(
     places = {offset - fragments[0][0]: i for i, (offset, _) in enumerate(fragments)}
     if table:
         if len(table) != 4 * count:
-            raise _Unclean
+            raise Unclean
         first = [places.get(offset, -1) for offset in struct.unpack(f"<{count}L", table)]
     elif len(fragments) == count:
         first = list(range(count))
@@ -167,7 +113,7 @@ def _frames(
         heads = _BEGINNINGS.get(kind, ())
         first = [i for i, item in enumerate(fragments) if heads and output.read(item[0], 8).startswith(heads)]
     if len(first) != count or first != sorted({*first}) or first[:1] != [0]:
-        raise _Unclean
+        raise Unclean
     return [fragments[a:b] for a, b in zip(first, [*first[1:], len(fragments)], strict=True)]
 
 
@@ -180,7 +126,7 @@ def _check_extended(
     true = [frame[0][0] - base for frame in frames], [frame[0][1] for frame in frames]
     for value, numbers in zip(extended, true, strict=True):
         if value is not None and value != struct.pack(f"<{len(numbers)}Q", *numbers):
-            raise _Unclean
+            raise Unclean
 
 
 class _Check:
@@ -190,7 +136,7 @@ class _Check:
         self._sizes = sizes
         self._whole = whole
         self._head = b""
-        checks: Mapping[str, Callable[[_Stream], None]] = {
+        checks: Mapping[str, Callable[[Stream], None]] = {
             _JPEG: self._jpeg,
             _J2K: self._jpeg_2000,
             _JXL: self._jpeg_xl,
@@ -200,33 +146,33 @@ class _Check:
         }
         self.frame = checks[kind]
 
-    def _jpeg(self, stream: _Stream) -> None:
+    def _jpeg(self, stream: Stream) -> None:
         at = len(self._head)
         single = True
         if not stream.begins_with(self._head):
             if stream.read(0, 2) != b"\xff\xd8":
-                raise _Unclean
-            at, single = _jpeg_segments(stream, 2)
+                raise Unclean
+            at, single = jpeg_segments(stream, 2)
             if single:
                 self._head = stream.read(0, at)
         tail = stream.read(max(at, stream.size - 3), 3)
         if tail[-2:] != b"\xff\xd9" and tail[-3:-1] != b"\xff\xd9":
-            raise _Unclean
+            raise Unclean
         if not (single and not self._whole):
             near = b"\xff\xf7" in stream.read(0, at)
-            for position, code in _jpeg_marks(stream, at, _MARKS_LS if near else _MARKS):
+            for position, code in jpeg_marks(stream, at, JPEG_LS_MARKS if near else JPEG_MARKS):
                 if position < at:
                     continue
                 if code == 0xD9:
                     if stream.size - position > 3:
-                        raise _Unclean
+                        raise Unclean
                     return
-                at, _ = _jpeg_segments(stream, position)
-            raise _Unclean
+                at, _ = jpeg_segments(stream, position)
+            raise Unclean
 
-    def _jpeg_2000(self, stream: _Stream) -> None:
+    def _jpeg_2000(self, stream: Stream) -> None:
         if stream.read(0, 4) != b"\xff\x4f\xff\x51":
-            raise _Unclean
+            raise Unclean
         stated: list[tuple[int, bytes]] = []
         at = 2
         while True:
@@ -236,46 +182,46 @@ class _Check:
             if marker == 0xFF55:
                 stated.append((length - 4, stream.read(at + 4, length - 2)))
             elif marker not in _MAIN_HEADER:
-                raise _Unclean
+                raise Unclean
             at += 2 + length
-            if at > _MAX_HEADER:
-                raise _Unclean
+            if at > MAX_HEADER:
+                raise Unclean
         lengths: list[tuple[int, int]] = []
         while (mark := stream.read(at, 2)) == b"\xff\x90":
             _, size, tile, length = struct.unpack(">HHHL", stream.read(at, 10))
             inner = at + 12
             while (marker := int.from_bytes(stream.read(inner, 2), "big")) != 0xFF93:
                 if marker not in _TILE_HEADER:
-                    raise _Unclean
+                    raise Unclean
                 inner += 2 + int.from_bytes(stream.read(inner + 2, 2), "big")
-                if inner - at > _MAX_HEADER:
-                    raise _Unclean
+                if inner - at > MAX_HEADER:
+                    raise Unclean
             if size != 10 or len(lengths) > _MAX_PARTS or (length and length < inner + 2 - at):
-                raise _Unclean
+                raise Unclean
             end = at + length if length else self._to_eoc(stream, inner)
             lengths.append((tile, end - at))
             at = end
         if mark != b"\xff\xd9" or stream.size - at > 3:
-            raise _Unclean
+            raise Unclean
         if stated:
             style = stated[0][1][1]
             index, wide = style >> 4 & 3, 4 if style & 0x40 else 2
             true = b"".join(t.to_bytes(4, "big")[4 - index :] + n.to_bytes(wide, "big") for t, n in lengths)
             if b"".join(body[2:] for _, body in stated) != true:
-                raise _Unclean
+                raise Unclean
 
-    def _to_eoc(self, stream: _Stream, at: int) -> int:
+    def _to_eoc(self, stream: Stream, at: int) -> int:
         """Return where the codestream ends of which the last tile-part does not tell its length."""
         tail = stream.read(stream.size - 3, 3)
         end = stream.size - (2 if tail[1:] == b"\xff\xd9" else 3)
         if self._whole:
-            for start in range(at, stream.size, _BLOCK):
-                found = stream.read(start, _BLOCK + 1).find(b"\xff\xd9")
+            for start in range(at, stream.size, BLOCK):
+                found = stream.read(start, BLOCK + 1).find(b"\xff\xd9")
                 if found >= 0:
                     return start + found
         return end
 
-    def _jpeg_xl(self, stream: _Stream) -> None:
+    def _jpeg_xl(self, stream: Stream) -> None:
         if stream.read(0, 2) == b"\xff\x0a":
             return
         at = boxes = 0
@@ -285,23 +231,23 @@ class _Check:
             if kind not in _BOXES or (
                 kind in _FIXED and stream.read(at, 32)[: len(_FIXED[kind])] != _FIXED[kind]
             ):
-                raise _Unclean
+                raise Unclean
             if length == 1:
                 length = int.from_bytes(stream.read(at + 8, 8), "big")
             at = at + length if length else stream.size
             if (length and length < 8) or boxes > _MAX_PARTS:
-                raise _Unclean
+                raise Unclean
         if at > stream.size:
-            raise _Unclean
+            raise Unclean
 
-    def _rle(self, stream: _Stream) -> None:
+    def _rle(self, stream: Stream) -> None:
         count, *offsets = struct.unpack("<16L", stream.read(0, 64))
         used = offsets[:count]
         if count != self._sizes.planes or used[0] != 64 or any(offsets[count:]):
-            raise _Unclean
+            raise Unclean
         for start, end in zip(used, [*used[1:], stream.size], strict=True):
             if not start < end <= stream.size:
-                raise _Unclean
+                raise Unclean
             if self._whole:
                 self._rle_segment(stream.read(start, end - start))
 
@@ -313,26 +259,26 @@ class _Check:
             done += 0 if code == 128 else code + 1 if code < 128 else 257 - code
             at += 1 if code == 128 else code + 2 if code < 128 else 2
         if done > self._sizes.plane or len(data) - at > 1:
-            raise _Unclean
+            raise Unclean
 
-    def _deflated(self, stream: _Stream) -> None:
+    def _deflated(self, stream: Stream) -> None:
         if not self._whole:
             return
         inflater = zlib.decompressobj(-15)
         left = self._sizes.plane * self._sizes.planes + 2
         data = stream.read(0, stream.size)
         while left > 0 and not inflater.eof:
-            more = inflater.decompress(data, min(left, _BLOCK))
+            more = inflater.decompress(data, min(left, BLOCK))
             data = inflater.unconsumed_tail
             left -= len(more)
             if not more and not data:
                 break
         if left <= 0 or not inflater.eof or len(inflater.unused_data) > 1:
-            raise _Unclean
+            raise Unclean
 
-    def _plain(self, stream: _Stream) -> None:
+    def _plain(self, stream: Stream) -> None:
         if stream.size - self._sizes.plane * self._sizes.planes > 1:
-            raise _Unclean
+            raise Unclean
 
 
 #: T.800 A.2: CAP, SIZ, COD, COC, QCD, QCC, RGN, POC; TLM is compared.
@@ -346,83 +292,3 @@ _FIXED: Mapping[bytes, bytes] = MappingProxyType(
         b"jxll": b"\0\0\0\x09jxll",
     }
 )
-
-
-def _jpeg_segments(stream: _Stream, at: int) -> tuple[int, bool]:
-    """Check the marker segments from ``at`` to the next scan; return where it begins; is it the only one?"""
-    frame = b""
-    defined: set[int] = set()
-    first = at
-    while True:
-        mark, code = stream.read(at, 2)
-        if mark != 0xFF or at - first > _MAX_HEADER:
-            raise _Unclean
-        if code == 0xFF:  # a fill byte; a header has few
-            at += 1
-            first -= _MAX_HEADER >> 10
-            continue
-        length = int.from_bytes(stream.read(at + 2, 2), "big")
-        body = stream.read(at + 4, length - 2)
-        if length < 2 or len(body) != length - 2:
-            raise _Unclean
-        if code in {0xC0, 0xC1, 0xC2, 0xC3, 0xF7}:
-            frame = bytes([code]) + body
-            clean = len(body) == 6 + 3 * body[5]
-        elif code == 0xDA:
-            if len(body) != 4 + 2 * body[0]:
-                raise _Unclean
-            single = bool(frame) and frame[6] == body[0]
-            if single and frame[0] != 0xC2 and defined - _referred_to(frame, body):
-                raise _Unclean
-            return at + 2 + length, single
-        else:
-            clean = _segment_is_clean(code, body, defined)
-        if not clean:
-            raise _Unclean
-        at += 2 + length
-
-
-def _referred_to(frame: bytes, scan: bytes) -> set[int]:
-    """Return the tables that the only scan of a frame refers to, by 256 * marker + destination."""
-    if frame[0] == 0xF7:
-        return set()
-    dc = {0xC400 | selector >> 4 for selector in scan[2:-3:2]}
-    ac = {0xC410 | selector & 15 for selector in scan[2:-3:2]}
-    return dc if frame[0] == 0xC3 else dc | ac | {0xDB00 | table for table in frame[9::3]}
-
-
-def _segment_is_clean(code: int, body: bytes, defined: set[int]) -> bool:
-    """Tell whether a segment is one that decoders need, and no longer than it has to be; note its tables."""
-    if code == 0xDB:
-        at = 0
-        while at < len(body):
-            defined.add(0xDB00 | body[at] & 15)
-            at += 65 + 64 * (body[at] >> 4)
-        return at == len(body)
-    if code == 0xC4:
-        at = 0
-        while at < len(body):
-            defined.add(0xC400 | body[at])
-            symbols = body[at + 17 : at + 17 + sum(body[at + 1 : at + 17])]
-            if len({*symbols}) != len(symbols):
-                return False
-            at += 17 + len(symbols)
-        return at == len(body)
-    if code == 0xDD:
-        return 2 <= len(body) <= 4
-    if code == 0xF8:
-        return len(body) == 11 and body[0] == 1
-    if code == 0xE0:
-        return len(body) == 14 and body[:5] == b"JFIF\0" and body[12:] == b"\0\0"
-    if code == 0xEE:
-        return len(body) == 12 and body[:11] == b"Adobe\0\x64\0\0\0\0"
-    return code == 0xE8 and len(body) == 5 and body[:4] == b"mrfx"
-
-
-def _jpeg_marks(stream: _Stream, at: int, marks: re.Pattern[bytes]) -> Iterator[tuple[int, int]]:
-    """Yield (offset, code) of the markers in entropy coded data, but for RSTm."""
-    while at < stream.size - 1:
-        data = stream.read(at, _BLOCK)
-        for found in marks.finditer(data):
-            yield at + found.start(), data[found.start() + 1]
-        at += max(len(data) - 1, 1)
