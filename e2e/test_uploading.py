@@ -75,14 +75,34 @@ def other() -> Iterator[OtherServer]:
 
 
 @pytest.fixture
+def plain(dist: Path, tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """Start receivers that serve the page and do not say where to send: it asks."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> Served:
+        storage = tmp_path / f"plain-{len(running)}"
+        command: list[str | Path] = [environment.tool("dicomveil"), "receive", "--storage", storage]
+        command += ["--port", "0", "--page", dist, *arguments]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        running.append(process)
+        assert process.stdout is not None
+        token = process.stdout.readline().split()[-1]
+        return Served(process.stdout.readline().strip(), storage, token)
+
+    yield start
+    for process in running:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+@pytest.fixture
 def cleaned(
-    page: Page, serve: Callable[..., Served], other: OtherServer, complaints: list[str]
+    page: Page, plain: Callable[..., Served], other: OtherServer, complaints: list[str]
 ) -> Iterator[Callable[[int], Page]]:
     """Return what opens and cleans images in a page that may send to the other server."""
 
     def opened(count: int) -> Page:
-        served = serve("--allow-endpoint", other.url.removesuffix("/dicom-web/"))
-        page.route("**/settings.json", lambda route: route.fulfill(status=404))
+        served = plain("--allow-endpoint", other.url.removesuffix("/dicom-web/"))
         page.goto(served.url)
         page.locator(READY).wait_for(state="attached", timeout=WAIT)
         open_files(page, files(count))
@@ -347,17 +367,16 @@ def test_a_reload_sends_nothing_that_is_stored(page: Page, line: tuple[Served, L
 
 
 def test_a_token_revoked_midway_is_told_and_gone_on_with(
-    page: Page, serve: Callable[..., Served], complaints: list[str]
+    page: Page, plain: Callable[..., Served], complaints: list[str]
 ) -> None:
     """What was confirmed stays sent; the rest says why, and goes with another token."""
-    served = serve()
+    served = plain()
 
     def token(*arguments: str) -> str:
         command = [environment.tool("dicomveil"), "receive", "token", *arguments, "--storage", served.storage]
         done = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
         return done.stdout.strip()
 
-    page.route("**/settings.json", lambda route: route.fulfill(status=404))
     page.goto(served.url)
     state(page, "empty")
     open_files(page, files(60, size=256))
