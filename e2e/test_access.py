@@ -51,6 +51,11 @@ class Axe:
             if not self.page.evaluate("() => typeof axe === 'object'"):
                 self.page.evaluate(AXE.read_text(encoding="utf-8"))
             result = self.page.evaluate(RUN, list(TAGS))
+            if result[
+                "found"
+            ]:  # while something was still being drawn, perhaps: what counts is the page at rest
+                self.page.wait_for_timeout(1500)
+                result = self.page.evaluate(RUN, list(TAGS))
             assert result["passed"] > 10, name
             self.found += [f"{name}, {scheme}, {size['width']}: {line}" for line in result["found"]]
         self.page.set_viewport_size(WIDE)  # type: ignore[arg-type]
