@@ -60,6 +60,7 @@ export const PIXELS_NOT_LOADED = "pixels-not-loaded";
  * @property {{manufacturer: string, model: string}} device
  * @property {number|null} frame_time  milliseconds from one frame to the next, where the file says so
  * @property {number} header_bytes
+ * @property {number} file_bytes
  */
 
 /**

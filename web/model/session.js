@@ -1,7 +1,7 @@
 // The session: the open files, the state of the page, and what a person decided. No DOM, no Python, no network.
 //
-// Events: "state-changed", "items-added" {items}, "items-changed" {items}, "items-cleared", "items-dropped" {items},
-// "selection-changed", "progress", "input-failed" {code}, "results-voided" (what is being saved or sent no longer holds).
+// Events: "state-changed", "items-changed" {items}, "items-cleared", "items-dropped" {items},
+// "selection-changed", "input-failed" {code}, "results-voided" (what is being saved or sent no longer holds).
 
 import { CodedError, codeOf } from "../errors.js";
 import { each } from "./each.js";
@@ -78,11 +78,9 @@ export class Session extends EventTarget {
         const item = new Item(this.items.length, file, path);
         this.items.push(item);
         this.total += 1;
-        this.#emit("items-added", { items: [item] });
         await this.#inspect(signal, item);
         this.done += 1;
         this.#touch(item);
-        this.#progress();
       });
     } catch (error) {
       this.#emit("input-failed", { code: codeOf(error) });
@@ -125,7 +123,6 @@ export class Session extends EventTarget {
       await this.#cleanOne(signal, item);
       this.done += 1;
       this.#touch(item);
-      this.#progress();
     });
     if (signal.aborted) this.#review(items);
     this.#enter(signal.aborted ? "review" : "done");
@@ -263,10 +260,6 @@ export class Session extends EventTarget {
     this.#tell();
     this.state = state === "empty" && !this.#booted ? "booting" : state;
     this.#emit("state-changed");
-  }
-
-  #progress() {
-    this.#emit("progress");
   }
 
   /** @param {Item} item */

@@ -11,8 +11,8 @@ import { WorkerLink } from "./worker-link.js";
 /** @typedef {import("./lane.js").Job} Job */
 
 const STALL_MS = 30_000;
-/** Reading and writing pixels takes time that grows with them: this much a megabyte is plenty. */
-const STALL_MS_PER_MB = 100;
+/** Reading and writing pixels takes time that grows with them: this is plenty. */
+const STALL_MS_PER_BYTE = 100 / 1e6;
 /** Workers that fail to boot this often in a row are not tried again. */
 const MAX_FAILED_BOOTS = 3;
 
@@ -28,6 +28,8 @@ export class WorkerPool {
   /** One number for each file, so that a worker knows a file again. @type {WeakMap<Blob, number>} */
   #handles = new WeakMap();
   #lastHandle = 0;
+  /** Bytes of the files that were inspected; to ask a File itself for its size waits for the disk. @type {WeakMap<Blob, number>} */
+  #sizes = new WeakMap();
   #first;
   #assets = bootAssets();
 
@@ -67,7 +69,7 @@ export class WorkerPool {
     if (!this.#lanes.size) return Promise.reject(new CodedError("boot-failed")); // nobody is left, or will come
     const { promise, resolve, reject } = Promise.withResolvers();
     const { file } = args;
-    const limit = STALL_MS + (file instanceof Blob ? (file.size / 1e6) * STALL_MS_PER_MB : 0);
+    const limit = STALL_MS + (this.#sizes.get(/** @type {Blob} */ (file)) ?? 0) * STALL_MS_PER_BYTE;
     const given = file instanceof Blob ? { ...args, handle: this.#handle(file) } : args;
     const job = { op, args: given, limit, signal, resolve, reject };
     if (urgent) this.#jobs.unshift(job);
@@ -131,12 +133,12 @@ export class WorkerPool {
   /** @param {Lane} lane @param {Job} job */
   async #work(lane, job) {
     try {
-      job.resolve(
-        await lane.watch(job, async () => {
-          await this.#prepare(lane.link, job);
-          return ask(lane.link, job);
-        }),
-      );
+      const answer = await lane.watch(job, async () => {
+        await this.#prepare(lane.link, job);
+        return ask(lane.link, job);
+      });
+      if (job.op === "inspect") this.#sizes.set(/** @type {Blob} */ (job.args.file), answer.file_bytes);
+      job.resolve(answer);
     } catch (error) {
       if (lane.neverBegan(job) && !job.signal.aborted && this.#lanes.size) this.#jobs.unshift(job);
       else job.reject(/** @type {Error} */ (error));

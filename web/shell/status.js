@@ -12,7 +12,7 @@ const NOTICE_MS = 12_000;
 /** @param {Session} session @param {Sharing} sharing */
 export function connectStatus(session, sharing) {
   const draw = () => drawStatus(session, sharing);
-  for (const event of ["state-changed", "progress", "items-changed"]) session.addEventListener(event, draw);
+  for (const event of ["state-changed", "items-changed"]) session.addEventListener(event, draw);
   session.addEventListener("input-failed", (event) => notify(/** @type {CustomEvent} */ (event).detail.code));
   const drawAll = () => {
     draw();

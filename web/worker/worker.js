@@ -28,7 +28,10 @@ function taken() {
 const ops = {
   configure: ({ profile, key }) => JSON.parse(core.configure(profile, key)),
   inspect: ({ handle, file }, head) =>
-    withFile(handle, file, head, (_, size) => JSON.parse(core.inspect(handle, size))),
+    withFile(handle, file, head, (_, size) => ({
+      ...JSON.parse(core.inspect(handle, size)),
+      file_bytes: size,
+    })),
   header: ({ handle, file, request }, head) =>
     withFile(handle, file, head, (_, size) => JSON.parse(core.header(handle, size, JSON.stringify(request)))),
   frame: ({ handle, file, index }, head) =>
