@@ -12,6 +12,8 @@ from places import HERE, PYTHON, ROOT, say
 
 Step = tuple[str, list[str | Path]]
 JAVASCRIPT = ("web", ".build", ".biome.json")
+# Over the processors, by runs of neighbours: tests of one module share a browser.
+_SPREAD = ("--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal")
 
 
 def _steps(node: Path) -> list[Step]:
@@ -45,7 +47,7 @@ def test(node: Path, arguments: Sequence[str]) -> int:
     failed = [name for name, command in _steps(node) if not _passes(name, command)]
     if failed:
         say(f"\nFAILED before pytest: {', '.join(failed)}\n")
-    tests = subprocess.run([PYTHON, "-m", "pytest", *arguments], cwd=ROOT, check=False)
+    tests = subprocess.run([PYTHON, "-m", "pytest", *_SPREAD, *arguments], cwd=ROOT, check=False)
     return tests.returncode or (1 if failed else 0)
 
 

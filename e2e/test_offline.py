@@ -23,7 +23,12 @@ OFFLINE = '[data-testid="offline"][data-ready="yes"]'
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
-    """A plain web server: no policy, nothing but files."""
+    """A plain web server: nothing but files, and a policy that forbids nothing."""
+
+    def end_headers(self) -> None:
+        """Send a policy as some hosts do."""
+        self.send_header("content-security-policy", "object-src 'none'")
+        super().end_headers()
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -15,7 +15,7 @@ const PATIENCE_MS = 1500;
 /** Nobody needs these to work. */
 const NOT_KEPT = /^licences\//;
 
-// Sent by dicomveil's own server, too; a policy that the server sends stays.
+// Sent by dicomveil's own server, too, with its endpoints: a page's policy that forbids by default stays as it is.
 const POLICY =
   "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'; " +
   "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; img-src 'self' blob:; font-src 'self'; " +
@@ -32,8 +32,9 @@ async function digest(bytes) {
 function guarded(path, response, body) {
   const headers = new Headers(response.headers);
   for (const name of ["set-cookie", "content-encoding", "content-length"]) headers.delete(name);
-  if (!headers.has("content-security-policy"))
-    headers.set("content-security-policy", `${POLICY}${OF_WORKERS.test(path) ? "'none'" : "'self'"}`);
+  const theirs = headers.get("content-security-policy") ?? "";
+  if (OF_WORKERS.test(path)) headers.set("content-security-policy", `${POLICY}'none'`);
+  else if (!theirs.includes("default-src 'none'")) headers.set("content-security-policy", `${POLICY}'self'`);
   headers.set("x-content-type-options", "nosniff");
   headers.set("referrer-policy", "no-referrer");
   return new Response(body, { headers });

@@ -1,4 +1,4 @@
-// What one worker has to do: the job it is at, and the next one already posted, so that it never waits for the page.
+// What one worker has to do: the job it is at, and the next ones already posted, so that it never waits for the page.
 
 /** @typedef {import("./worker-link.js").WorkerLink} WorkerLink */
 /** @typedef {import("../contract.js").Op} Op */
@@ -6,6 +6,9 @@
  *   resolve: (value: any) => void, reject: (error: Error) => void}} Job */
 
 const CANCEL_MS = 600;
+
+/** Jobs that a worker holds at most: the one that it is at, and short ones behind it. */
+const MOST = 3;
 
 /** Work of some milliseconds: another such job can be posted behind it. @param {Job} job */
 const isShort = ({ op, args }) => {
@@ -38,8 +41,7 @@ export class Lane {
 
   /** Whether a job may be posted now. @param {Job} job */
   takes(job) {
-    const [now] = this.#jobs;
-    return !now || (this.#jobs.length === 1 && isShort(now) && isShort(job));
+    return !this.#jobs.length || (this.#jobs.length < MOST && [...this.#jobs, job].every(isShort));
   }
 
   /** The worker ended at another job: this one was not begun. @param {Job} job */
