@@ -146,17 +146,21 @@ def test_great_ages_become_one(age: bytes, left: bytes) -> None:
 
 
 def test_local_codes_leave_nothing() -> None:
-    """A code of a scheme that a site makes becomes a pseudonym; equal codes stay equal, public ones stay."""
+    """A code of a scheme that a site makes becomes a pseudonym; equal codes stay equal, public ones stay.
 
-    def item(value: bytes, scheme: bytes) -> RawElements:
+    So does the meaning of a public one, where it is of medical words.
+    """
+
+    def item(value: bytes, scheme: bytes, meaning: bytes = b"Meaning ") -> RawElements:
         return [
             (0x00080100, "SH", value),
             (0x00080102, "SH", scheme),
             (0x00080103, "SH", b"7 "),
-            (0x00080104, "LO", b"Meaning "),
+            (0x00080104, "LO", meaning),
         ]
 
-    items = [item(b"KLINIK-1", b"99HAUS"), item(b"KLINIK-1", b"99HAUS"), item(b"69536005", b"SCT ")]
+    local, public = item(b"KLINIK-1", b"99HAUS"), (b"69536005", b"SCT ")
+    items = [local, local, item(*public, b"Head"), item(*public, b"Huberta ")]
     inside = tree([(0x00082218, "SQ", items)])[0x00082218][1]
     assert isinstance(inside, list)
     assert inside[0] == inside[1]
@@ -164,4 +168,5 @@ def test_local_codes_leave_nothing() -> None:
     assert b"99HAUS" not in repr(inside).encode()
     assert inside[0][0x00080102] == ("SH", b"99DICOMVEIL ")
     assert inside[2][0x00080100] == ("SH", b"69536005")
-    assert inside[2][0x00080104] == ("LO", b"Meaning ")
+    assert inside[2][0x00080104] == ("LO", b"Head")
+    assert inside[3][0x00080104] == ("LO", b"REMOVED ")

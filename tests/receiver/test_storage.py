@@ -146,9 +146,9 @@ def test_a_broken_connection_leaves_nothing_half(endpoint: Endpoint) -> None:
     """When the sender goes away, whole parts stay, and of the torn one nothing does."""
     first, second = make_instance(), make_instance(size=4 << 20)
     body = multipart(first, second)
-    connection = begin_upload(endpoint, body[: 3 << 20], len(body))
-    wait_until(lambda: len(endpoint.spooled()) == 1)
-    connection.close()
+    with begin_upload(endpoint, body[: 3 << 20], len(body)):
+        # The first waits for the second, which may have begun in the meantime.
+        wait_until(endpoint.spooled)
     wait_until(lambda: endpoint.spooled() == [])
     assert [Path(name).stem for name in endpoint.files()] == [uid_of(first)]
 
