@@ -169,6 +169,20 @@ def test_start_over_forgets_the_files(ready: Page) -> None:
     expect(ready.get_by_test_id("drop-zone")).to_be_visible()
 
 
+def test_what_was_decided_just_before_is_forgotten_too(ready: Page) -> None:
+    """A change of a row that is not drawn yet when the files are forgotten brings none of them back."""
+    open_files(ready, [payload(builders.sc())])
+    shown(ready)
+    expect(ready.get_by_test_id("confirm-pixels")).to_be_enabled()
+    ready.evaluate(
+        "() => ['confirm-pixels', 'start-over'].forEach("
+        "(id) => document.querySelector(`[data-testid=${id}]`).click())"
+    )
+    state(ready, "empty")
+    assert rows(ready) == []
+    assert ready.get_by_test_id("files").text_content() == ""
+
+
 def test_an_identifier_in_a_kept_text_stops_the_file(ready: Page) -> None:
     """A name hidden in an attribute that rules keep does not leave: verification finds it."""
     ds = builders.ct()

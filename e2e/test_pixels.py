@@ -149,6 +149,25 @@ def test_a_rectangle_is_moved_and_resized_by_mouse(ready: Page) -> None:
     assert np.abs(np.subtract(box, (16, 12, 96, 48))).max() <= 2
 
 
+def test_the_picture_stays_where_it_is_while_one_works_on_it(ready: Page) -> None:
+    """Neither what is proposed late, nor a rectangle or a confirmation, moves what is under the pointer."""
+    ready.clock.install()
+    open_files(ready, [payload(screen())])
+    place = shown(ready).bounding_box()
+    proposals = ready.get_by_test_id("proposals")
+    expect(proposals.locator("[data-search=searching]")).to_be_visible()
+    ready.clock.run_for(1000)  # as long as somebody must stay with an image
+    expect(proposals.locator("[data-search=searching]")).to_have_count(0, timeout=WAIT)
+    assert shown(ready).bounding_box() == place
+    ready.get_by_test_id("add-covering").click()
+    expect(row(ready, "image.dcm")).to_have_attribute("data-status", "ready")
+    assert shown(ready).bounding_box() == place
+    ready.get_by_test_id("undo").click()
+    ready.get_by_test_id("confirm-pixels").click()
+    expect(row(ready, "image.dcm")).to_have_attribute("data-status", "ready")
+    assert shown(ready).bounding_box() == place
+
+
 def test_a_rectangle_for_the_whole_series_is_in_every_image_of_its_size(ready: Page) -> None:
     """Images of another size in the same series are left alone; what was not seen still needs a look."""
     series = [screen(number) for number in (1, 2)]

@@ -155,6 +155,7 @@ export class Session extends EventTarget {
   clear() {
     this.cancel();
     this.items = [];
+    this.#changed.clear();
     this.#covered.clear();
     this.select(null);
     this.#emit("items-cleared");
@@ -223,7 +224,7 @@ export class Session extends EventTarget {
 
   /** @param {Item[]} items */
   uploadsChanged(items) {
-    for (const item of items) this.#changed.add(item);
+    for (const item of items) if (this.items[item.index] === item) this.#changed.add(item);
     this.#tell();
   }
 
@@ -264,6 +265,7 @@ export class Session extends EventTarget {
 
   /** @param {Item} item */
   #touch(item) {
+    if (this.items[item.index] !== item) return; // forgotten meanwhile
     this.#changed.add(item);
     if (this.#telling) return;
     this.#telling = true;

@@ -9,6 +9,7 @@ import { Proposals } from "./proposals.js";
 import { ReviewPanel } from "./review-panel.js";
 import { StackTools } from "./stack-tools.js";
 import { Stage } from "./stage.js";
+import { keepHeight } from "./steady.js";
 import { Templates } from "./templates.js";
 import { View } from "./view.js";
 import { WindowTools } from "./window-tools.js";
@@ -51,6 +52,7 @@ export class ImageViewer extends HTMLElement {
     const review = new ReviewPanel(session, new Looking(session, view, stage.canvas));
     const templates = new Templates(view);
     new Proposals(session, pool, templates, (areas) => covering.accept(areas));
+    session.addEventListener("selection-changed", keepHeight(byTestId("advice")));
 
     view.addEventListener("loading", () => this.#show());
     view.addEventListener("loaded", () => {
@@ -98,10 +100,12 @@ export class ImageViewer extends HTMLElement {
     byTestId("viewer-tools").hidden = says;
     this.#stage.root.dataset.loading = String(!settled); // what is still shown is of the one before
     const compare = byTestId("compare");
-    compare.hidden = !item?.info?.preview || (!item.result && !item.redactions.length);
+    compare.hidden = !item?.info?.preview;
     byTestId("stack-tools").hidden = compare.hidden && byTestId("frames").hidden;
     byTestId("show-original").ariaPressed = String(!cleaned);
-    byTestId("show-cleaned").ariaPressed = String(cleaned);
+    const show = /** @type {HTMLButtonElement} */ (byTestId("show-cleaned"));
+    show.ariaPressed = String(cleaned);
+    show.disabled = !item?.result && !item?.redactions.length;
   }
 
   /** @param {boolean} [quick]  coarsely, where the picture is large */

@@ -23,6 +23,8 @@ export class Proposals {
   #panel = byTestId("proposals");
   /** What the core proposes for the chosen image. @type {Proposal[]} */
   #found = [];
+  /** How far the search in the chosen image is; null where nothing is searched. @type {"searching"|"none"|"failed"|null} */
+  #search = null;
   /** @type {Map<HTMLButtonElement, Redaction[]>} */
   #buttons = new Map();
 
@@ -47,24 +49,28 @@ export class Proposals {
     const { signal } = this.#abort;
     const item = this.#session.selected;
     this.#found = [];
+    this.#search = item?.info?.redactable && item.atRisk ? "searching" : null;
     this.#show();
     await new Promise((resolve) => setTimeout(resolve, REST_MS));
-    if (signal.aborted || !item?.info?.redactable || !item.atRisk) return;
+    if (signal.aborted || !this.#search || !item) return;
     const args = { file: item.file, request: { text: true } };
-    // Without proposals the person looks all the same: a failure is no news.
-    const proposals = await this.#pool.run(signal, "propose", args, { urgent: true }).catch(() => []);
+    // Without proposals the person looks all the same.
+    const found = await this.#pool.run(signal, "propose", args, { urgent: true }).catch(() => null);
     if (signal.aborted) return;
-    this.#found = proposals;
+    this.#found = found ?? [];
+    this.#search = found ? "none" : "failed";
     this.#show();
   }
 
   #show() {
     const info = this.#session.selected?.info;
     const own = info?.redactable ? this.#templates.proposalsFor(info) : [];
+    const found = [...own, ...grouped(this.#found)];
     this.#buttons.clear();
-    this.#panel.replaceChildren(
-      ...[...own, ...grouped(this.#found)].map((proposal) => this.#button(proposal)),
-    );
+    this.#panel.replaceChildren(...found.map((proposal) => this.#button(proposal)));
+    const search = this.#search;
+    if (search && !found.length)
+      this.#panel.append(el("p", { textContent: t(`proposal.${search}`), data: { search } }));
     this.#refresh();
   }
 
@@ -84,7 +90,7 @@ export class Proposals {
     const item = this.#session.selected;
     for (const [button, areas] of this.#buttons)
       button.disabled = areas.every((area) => item?.redactions.some((one) => same(one, area)));
-    this.#panel.hidden = !this.#buttons.size || item?.confirmed === true;
+    this.#panel.hidden = !this.#panel.firstChild || item?.confirmed === true;
   }
 }
 

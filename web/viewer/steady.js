@@ -1,0 +1,17 @@
+// What stands above the picture must not move it under a person's pointer.
+
+/**
+ * Let an element grow, but never shrink until it is told to start anew.
+ * @param {HTMLElement} element
+ * @returns {() => void}  start anew: what it shows is another image's
+ */
+export function keepHeight(element) {
+  const anew = () => {
+    element.style.minBlockSize = "";
+  };
+  new ResizeObserver(() => {
+    element.style.minBlockSize = `${element.offsetHeight}px`;
+  }).observe(element);
+  addEventListener("resize", anew);
+  return anew;
+}
