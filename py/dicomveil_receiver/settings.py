@@ -16,8 +16,10 @@ from urllib.parse import urlsplit
 
 from dicomveil_receiver.sealing import recipients_of
 
-__all__ = ["Settings", "SettingsError", "is_loopback", "load_settings"]
+__all__ = ["WHERE", "Settings", "SettingsError", "is_loopback", "load_settings"]
 
+#: The settings that say where everything is kept: the operator's commands take them, too.
+WHERE = frozenset({"storage"})
 _KIB, _MIB, _GIB = 1 << 10, 1 << 20, 1 << 30
 
 

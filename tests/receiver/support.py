@@ -23,7 +23,7 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from dicomveil.source import Source
 from dicomveil.verifying import Problem, Verified
 from dicomveil_receiver.app import make_app
-from dicomveil_receiver.audit import Audit
+from dicomveil_receiver.keeping import Keeping, keeping_of
 from dicomveil_receiver.logs import Log, quiet_others
 from dicomveil_receiver.reception import Verify
 from dicomveil_receiver.sealing import spool_kind
@@ -31,7 +31,6 @@ from dicomveil_receiver.services import Services
 from dicomveil_receiver.serving import bind, make_server, url_of
 from dicomveil_receiver.settings import Settings
 from dicomveil_receiver.store import Store
-from dicomveil_receiver.tokens import Tokens
 
 ROOT = Path(__file__).parents[2]
 BOUNDARY = "the-boundary"
@@ -110,6 +109,7 @@ class Endpoint:
     token: str
     storage: Path
     store: Store | None = None
+    keeping: Keeping | None = None
     log: io.StringIO | None = None
 
     def headers(self) -> dict[str, str]:
@@ -145,22 +145,22 @@ def running(folder: Path, verify: Verify = marker_verify, **settings: Any) -> It
     output = io.StringIO()
     log = Log(output)
     quiet_others(log)
-    store = Store(folder, spool_kind(chosen.seal_to), forward=chosen.forward_to is not None)
-    tokens = Tokens(store.control / "tokens.json")
+    keeping = keeping_of(chosen)
+    store = keeping.store(spool_kind(chosen.seal_to), forward=chosen.forward_to is not None)
+    tokens, audit = keeping.tokens(), keeping.audit()
     token = tokens.add(f"test-{len(tokens.list())}")
-    audit = Audit(store.control)
     services = Services(chosen, store, tokens, audit, verify, log)
     listener = bind(chosen)
     server = make_server(make_app(services), chosen, log)
 
     def serve() -> None:
-        with closing(store), closing(audit), closing(listener):
+        with closing(keeping), closing(listener):
             server.run(sockets=[listener])
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     try:
-        yield Endpoint(url_of(chosen, listener), token, folder, store, output)
+        yield Endpoint(url_of(chosen, listener), token, folder, store, keeping, output)
     finally:
         # uvicorn takes 0.2 s to stop: nobody waits for it but the next server of the same storage.
         server.should_exit = True

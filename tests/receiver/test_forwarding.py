@@ -98,9 +98,10 @@ def setting(tmp_path: Path) -> Iterator[Setting]:
     url = "http://127.0.0.1:1/"
     with archive() as there, running(tmp_path / "storage", forward_to=url) as endpoint:
         assert endpoint.store is not None
-        outbox = Outbox(endpoint.store.index)
+        assert endpoint.keeping is not None
+        outbox = endpoint.keeping.outbox()
         forwarder = Forwarder(
-            outbox, endpoint.storage, there.url, Log(io.StringIO()), authorization="Basic eA=="
+            outbox, endpoint.store.objects, there.url, Log(io.StringIO()), authorization="Basic eA=="
         )
         yield Setting(endpoint, there, outbox, forwarder)
         forwarder._client.close()
@@ -166,7 +167,8 @@ def test_an_archive_that_is_down_is_asked_again_later(setting: Setting) -> None:
     with contextlib.closing(socket.socket()) as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/"
-        down = Forwarder(setting.outbox, setting.endpoint.storage, url, Log(io.StringIO()))
+        assert setting.endpoint.store is not None
+        down = Forwarder(setting.outbox, setting.endpoint.store.objects, url, Log(io.StringIO()))
         assert down.step()
         down._client.close()
     assert setting.outbox.waiting() == 1
@@ -202,8 +204,8 @@ def test_an_instance_that_the_archive_chokes_on_is_found(setting: Setting) -> No
     setting.endpoint.store_instances(make_instance(), make_instance())
     setting.forwarder.step()
     assert setting.outbox.refusals() == []
-    with setting.outbox._index.transaction() as cursor:
-        cursor.execute("UPDATE outbox SET not_before = 0")
+    with setting.outbox._database.transaction() as transaction:
+        transaction.run("UPDATE outbox SET not_before = 0")
     setting.forwarder.step()
     assert len(setting.outbox.refusals()) == 1
     assert setting.outbox.waiting() == 1
@@ -212,7 +214,9 @@ def test_an_instance_that_the_archive_chokes_on_is_found(setting: Setting) -> No
 def test_waiting_grows_and_has_an_end(setting: Setting) -> None:
     """Twice as long each time, with jitter, at most an hour."""
     setting.endpoint.store_instances(make_instance())
-    seconds = [setting.outbox.postpone("2.25.1") for _ in range(30)]
+    with setting.outbox.claim(1) as claim:
+        assert claim is not None
+        seconds = [claim.postpone() for _ in range(30)]
     assert 1 <= seconds[0] <= 2
     assert all(second <= 3600 for second in seconds)
     assert seconds[-1] >= 1800

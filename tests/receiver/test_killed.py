@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from dicomveil_receiver.audit import verify_audit
+from dicomveil_receiver.audit import AuditFile, verify_audit
 from receiver.support import Endpoint, make_instance, process, uid_of
 
 KILLS = int(os.environ.get("DICOMVEIL_KILLS", "3"))
@@ -45,7 +45,7 @@ def test_kills_at_random_moments_lose_nothing(tmp_path: Path) -> None:
             uploading.join(60)
             assert not uploading.is_alive()
             assert kill < KILLS or check(endpoint, digests) == set(instances)
-    assert verify_audit(tmp_path / ".dicomveil").lines > 0
+    assert verify_audit(AuditFile(tmp_path / ".dicomveil")).lines > 0
 
 
 def upload(endpoint: Endpoint, instances: dict[str, bytes], left: list[str], acknowledged: set[str]) -> None:

@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from dicomveil_receiver import index, spool
-from dicomveil_receiver.store import Store, is_uid
+from dicomveil_receiver import spool, sqlite
+from dicomveil_receiver.folder import FolderObjects
+from dicomveil_receiver.store import is_uid
 from receiver.support import (
     BOUNDARY,
     Endpoint,
@@ -100,7 +101,7 @@ def test_an_index_that_is_locked_is_told_and_gone_on_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """503 while another process holds the index; afterwards the instance is stored, once."""
-    monkeypatch.setattr(index, "_LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(sqlite, "_LOCK_SECONDS", 0.1)
     instance = make_instance()
     with running(tmp_path) as endpoint:
         other = sqlite3.connect(tmp_path / ".dicomveil" / "index.sqlite", isolation_level=None)
@@ -123,11 +124,11 @@ def test_what_is_stored_is_the_owners_alone(endpoint: Endpoint) -> None:
 
 def test_a_storage_has_one_server(tmp_path: Path) -> None:
     """A second process would break the first one's promises, so it is refused."""
-    first = Store(tmp_path)
+    first = FolderObjects(tmp_path)
     with pytest.raises(BlockingIOError):
-        Store(tmp_path)
+        FolderObjects(tmp_path)
     first.close()
-    Store(tmp_path).close()
+    FolderObjects(tmp_path).close()
 
 
 def begin_upload(endpoint: Endpoint, body: bytes, length: int) -> socket.socket:
@@ -279,7 +280,7 @@ def test_an_index_that_fails_stores_nothing_of_all_who_waited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Requests share a transaction: when it fails, each is told, none is stored, all can come again."""
-    monkeypatch.setattr(index, "_LOCK_SECONDS", 0.5)
+    monkeypatch.setattr(sqlite, "_LOCK_SECONDS", 0.5)
     instances = [make_instance() for _ in range(6)]
     with running(tmp_path) as endpoint:
         other = sqlite3.connect(tmp_path / ".dicomveil" / "index.sqlite", isolation_level=None)
