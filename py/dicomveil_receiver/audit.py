@@ -85,9 +85,6 @@ class OpenLedger(Ledger, Protocol):
         All or none of them, and nobody else in between.
         """
 
-    def close(self) -> None:
-        """Let go of it."""
-
 
 class Audit:
     """A log, open for appending."""
@@ -126,10 +123,6 @@ class Audit:
             return lines, head
 
         return [self._ledger.extend(more)] * len(all_said)
-
-    def close(self) -> None:
-        """Close the log."""
-        self._ledger.close()
 
 
 class AuditFile:

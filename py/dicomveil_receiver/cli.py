@@ -86,7 +86,7 @@ def _serve(settings: Settings) -> int:
 
 def _first_token(tokens: Tokens) -> str | None:
     try:
-        return None if tokens.list() else tokens.add(_FIRST_NAME)
+        return tokens.add_first(_FIRST_NAME)
     except ValueError:
         raise SettingsError("tokens.json in the storage is damaged: move it away to begin anew") from None
     except OSError:
@@ -132,4 +132,4 @@ def _open(settings: Settings, keeping: Keeping) -> tuple[Store, Audit, Tokens]:
             "audit.head away to begin a new one"
         ) from None
     except (OSError, sqlite3.Error):
-        raise SettingsError("storage cannot be opened or written") from None
+        raise SettingsError(keeping.unusable) from None

@@ -14,8 +14,7 @@ from pathlib import Path
 
 from dicomveil_receiver.audit import AuditError, verify_audit
 from dicomveil_receiver.durable import make_folders
-from dicomveil_receiver.folder import CONTROL
-from dicomveil_receiver.keeping import Keeping, keeping_of
+from dicomveil_receiver.keeping import FolderKeeping, Keeping, keeping_of
 from dicomveil_receiver.reindexing import reindex
 from dicomveil_receiver.sealing import new_identity, read_identities, unseal
 from dicomveil_receiver.settings import WHERE, Settings, SettingsError, load_settings
@@ -41,17 +40,14 @@ def run_command(argv: Sequence[str]) -> int:
 
 @contextmanager
 def _keeping(options: argparse.Namespace) -> Iterator[Keeping]:
-    settings = _settings(options)
-    with closing(keeping_of(settings)) as keeping:
+    with closing(keeping_of(_settings(options))) as keeping:
+        keeping.check()
         yield keeping
 
 
 def _settings(options: argparse.Namespace) -> Settings:
     given = {name: value for name, value in vars(options).items() if name in WHERE}
-    settings = load_settings(given, os.environ, options.settings)
-    if not (settings.storage / CONTROL).is_dir():
-        raise SettingsError("storage: this folder is not one of a receiver")
-    return settings
+    return load_settings(given, os.environ, options.settings, receiving=False)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -166,6 +162,9 @@ def _retry(options: argparse.Namespace) -> int:
 
 def _reindex(options: argparse.Namespace) -> int:
     settings = _settings(options)
+    if settings.database is not None:
+        return _wrong("reindex is for a storage in a folder: the database is backed up by its own tools")
+    FolderKeeping(settings.storage).check()
     try:
         result = reindex(settings.storage)
     except BlockingIOError:

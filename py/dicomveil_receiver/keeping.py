@@ -13,7 +13,7 @@ from dicomveil_receiver.folder import CONTROL, FolderObjects, sealed_in
 from dicomveil_receiver.index import Index
 from dicomveil_receiver.objects import Sealed
 from dicomveil_receiver.outbox import Outbox
-from dicomveil_receiver.settings import Settings
+from dicomveil_receiver.settings import Settings, SettingsError
 from dicomveil_receiver.spool import Spool
 from dicomveil_receiver.sqlite import SqliteDatabase
 from dicomveil_receiver.store import Store
@@ -26,6 +26,12 @@ NewSpool = Callable[[Path], Spool]
 
 class Keeping(Protocol):
     """Opens what is asked for, once; whatever cannot be opened is an ``OSError`` or an ``sqlite3.Error``."""
+
+    #: What to tell an operator then.
+    unusable: str
+
+    def check(self) -> None:
+        """Raise ``SettingsError`` when there has never been anything."""
 
     def store(self, new_spool: NewSpool, *, forward: bool) -> Store:
         """Open it for receiving.
@@ -60,10 +66,17 @@ class Keeping(Protocol):
 class FolderKeeping:
     """All in one folder: objects, and in ``.dicomveil`` the index, the tokens and the audit log."""
 
+    unusable = "storage cannot be opened or written"
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._control = folder / CONTROL
         self._opened = ExitStack()
+
+    def check(self) -> None:
+        """Tell a folder that is not one of a receiver."""
+        if not self._control.is_dir():
+            raise SettingsError("storage: this folder is not one of a receiver")
 
     def store(self, new_spool: NewSpool, *, forward: bool) -> Store:
         """Open the folder, which is made if it is missing."""
@@ -73,9 +86,9 @@ class FolderKeeping:
 
     def audit(self) -> Audit:
         """Open the log for appending."""
-        audit = Audit(OpenAuditFile(self._control))
-        self._opened.callback(audit.close)
-        return audit
+        ledger = OpenAuditFile(self._control)
+        self._opened.callback(ledger.close)
+        return Audit(ledger)
 
     def tokens(self) -> Tokens:
         """Return the upload tokens."""
@@ -105,5 +118,17 @@ class FolderKeeping:
 
 
 def keeping_of(settings: Settings) -> Keeping:
-    """Return what the settings name; nothing is opened yet."""
-    return FolderKeeping(settings.storage)
+    """Return what the settings name; nothing is opened yet.
+
+    Raises:
+        SettingsError: what it needs is not installed.
+    """
+    if settings.database is None:
+        return FolderKeeping(settings.storage)
+    try:  # only replicas need these libraries
+        from dicomveil_receiver.cluster import ClusterKeeping
+    except ImportError:
+        raise SettingsError(
+            "bucket and database need more libraries: pip install 'dicomveil[receiver-cluster]'"
+        ) from None
+    return ClusterKeeping(settings)

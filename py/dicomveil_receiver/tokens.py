@@ -128,8 +128,8 @@ class Tokens:
         """
         if not _NAME.fullmatch(name):
             raise ValueError("a token's name has 1 to 64 letters, digits, dots, dashes or underscores")
-        secret = new_secret()
         until = expires.astimezone(UTC).isoformat(timespec="seconds") if expires is not None else None
+        secret = new_secret()
 
         def added(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
             if name == SESSION or any(token.name == name for token in tokens):
@@ -138,6 +138,18 @@ class Tokens:
 
         self._shelf.change(added)
         return secret
+
+    def add_first(self, name: str) -> str | None:
+        """Make a token if there has never been one; return its secret, or None (one replica makes it)."""
+        secret = new_secret()
+
+        def first(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+            return tokens or (Token(name, _digest(secret), _now()),)
+
+        if self._shelf.read():
+            return None
+        self._shelf.change(first)
+        return secret if self.find(secret) is not None else None
 
     def revoke(self, name: str) -> None:
         """Make a token useless from now on; its name stays, since the audit log refers to it.

@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 import pydicom
+import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
@@ -31,8 +32,11 @@ from dicomveil_receiver.services import Services
 from dicomveil_receiver.serving import bind, make_server, url_of
 from dicomveil_receiver.settings import Settings
 from dicomveil_receiver.store import Store
+from receiver.servers import Shared
 
 ROOT = Path(__file__).parents[2]
+#: A behaviour of both ways to keep things: in a folder, and in a bucket and a database.
+both = pytest.mark.parametrize("kind", ["folder", "shared"], indirect=True)
 BOUNDARY = "the-boundary"
 NOT_CLEAN = "not-clean-in-this-test"
 
@@ -111,6 +115,7 @@ class Endpoint:
     store: Store | None = None
     keeping: Keeping | None = None
     log: io.StringIO | None = None
+    shared: Shared | None = None
 
     def headers(self) -> dict[str, str]:
         """Return the headers of a correct Store request."""
@@ -126,10 +131,34 @@ class Endpoint:
         return self.post(multipart(*instances), path)
 
     def files(self) -> list[str]:
-        """Return the names of what is stored, without the control folder."""
+        """Return the names of what is stored, as a folder has them, without the control folder."""
+        if self.shared is not None:
+            return self.shared.files()
         files = (path for path in self.storage.rglob("*") if path.is_file())
         names = (path.relative_to(self.storage).as_posix() for path in files)
         return sorted(name for name in names if not name.startswith(".dicomveil/"))
+
+    def content(self, name: str) -> bytes:
+        """Return the bytes of what is stored under a name."""
+        return (self.storage / name).read_bytes() if self.shared is None else self.shared.content(name)
+
+    def stamp(self, name: str) -> tuple[object, ...]:
+        """Return what changes when something is written under a name."""
+        if self.shared is not None:
+            return self.shared.stamp(name)
+        status = (self.storage / name).stat()
+        return status.st_ino, status.st_mtime_ns
+
+    def lose(self, name: str) -> None:
+        """Remove what is stored under a name, as no endpoint does."""
+        if self.shared is None:
+            (self.storage / name).unlink()
+        else:
+            self.shared.lose(name)
+
+    def where(self) -> list[str]:
+        """Return what a command is told about where everything is kept."""
+        return self.shared.arguments() if self.shared is not None else ["--storage", str(self.storage)]
 
     def spooled(self) -> list[Path]:
         """Return the spool files."""
@@ -137,9 +166,16 @@ class Endpoint:
 
 
 @contextmanager
-def running(folder: Path, verify: Verify = marker_verify, **settings: Any) -> Iterator[Endpoint]:  # noqa: ANN401
+def running(
+    folder: Path,
+    verify: Verify = marker_verify,
+    *,
+    shared: Shared | None = None,
+    **settings: Any,  # noqa: ANN401
+) -> Iterator[Endpoint]:
     """Run the endpoint in a thread of this process, on a free port of loopback."""
-    chosen = Settings(storage=folder, **{"port": 0, **settings})
+    places = shared.settings if shared is not None else {}
+    chosen = Settings(storage=folder, **{"port": 0, **places, **settings})
     chosen.check()
     wait_for_stopping(folder)
     output = io.StringIO()
@@ -160,7 +196,7 @@ def running(folder: Path, verify: Verify = marker_verify, **settings: Any) -> It
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     try:
-        yield Endpoint(url_of(chosen, listener), token, folder, store, keeping, output)
+        yield Endpoint(url_of(chosen, listener), token, folder, store, keeping, output, shared)
     finally:
         # uvicorn takes 0.2 s to stop: nobody waits for it but the next server of the same storage.
         server.should_exit = True
@@ -181,10 +217,15 @@ def wait_for_stopping(*folders: Path) -> None:
 
 @contextmanager
 def process(
-    folder: Path, *arguments: str, token: str | None = None, wrapped: Sequence[str] = ()
+    folder: Path,
+    *arguments: str,
+    token: str | None = None,
+    wrapped: Sequence[str] = (),
+    shared: Shared | None = None,
 ) -> Iterator[tuple[Endpoint, Any]]:
     """Run ``dicomveil receive`` as a process, ``wrapped`` in a command; yield endpoint and process."""
     command = [*wrapped, sys.executable, "-c", _MAIN, "--storage", str(folder), "--port", "0", *arguments]
+    command += shared.arguments() if shared is not None else []
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "py", ROOT / "tests")))}
     # The log goes into a file: a pipe that nobody reads would stop the server when it is full.
     log = folder.with_name(f"{folder.name}.stderr")
@@ -203,7 +244,7 @@ def process(
                 line = output.readline()
             if not line.startswith("http"):
                 raise RuntimeError(log.read_text())
-            yield Endpoint(line.strip(), token or "", folder), running_process
+            yield Endpoint(line.strip(), token or "", folder, shared=shared), running_process
         finally:
             running_process.kill()
 

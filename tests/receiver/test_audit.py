@@ -48,11 +48,12 @@ def test_it_goes_on_after_a_restart(tmp_path: Path) -> None:
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     """Write a log of five lines."""
-    audit = Audit(OpenAuditFile(tmp_path))
+    ledger = OpenAuditFile(tmp_path)
+    audit = Audit(ledger)
     head = audit.append("test", number=0)
     for number in range(1, 5):
         head = audit.append("test", number=number)
-    audit.close()
+    ledger.close()
     assert verify_audit(AuditFile(tmp_path)) == head
     return tmp_path
 
@@ -102,9 +103,10 @@ def test_a_line_that_a_crash_tore_is_taken_away(log: Path) -> None:
     """It was never acknowledged; the chain goes on behind the last whole line."""
     with (log / "audit.log").open("ab") as file:
         file.write(b'{"n":6,"time":"2026')
-    audit = Audit(OpenAuditFile(log))
+    ledger = OpenAuditFile(log)
+    audit = Audit(ledger)
     audit.append("after")
-    audit.close()
+    ledger.close()
     assert verify_audit(AuditFile(log)).lines == 6
 
 
@@ -117,7 +119,8 @@ def test_a_head_that_lags_behind_is_no_harm(log: Path) -> None:
 
 def test_a_full_disk_leaves_no_half_line(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When a line cannot be written, it is as if it had never been begun."""
-    audit = Audit(OpenAuditFile(log))
+    ledger = OpenAuditFile(log)
+    audit = Audit(ledger)
 
     def fail(_descriptor: int) -> None:
         raise OSError(28, "")
@@ -127,7 +130,7 @@ def test_a_full_disk_leaves_no_half_line(log: Path, monkeypatch: pytest.MonkeyPa
         with pytest.raises(OSError, match="28"):
             audit.append("lost")
     audit.append("kept")
-    audit.close()
+    ledger.close()
     assert [line["event"] for line in lines_of(log)][-2:] == ["test", "kept"]
     assert verify_audit(AuditFile(log)).lines == 6
 
