@@ -20,7 +20,9 @@ PROGRAMS = {
     "Orthanc": ("orthanc", "orthanc-dicomweb"),
     "postgres": ("postgresql",),
 }
-#: The paths of an account that runs services, too, and of PostgreSQL's versions.
+#: The paths of an account that runs services, too.
+PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin"
+#: Each version of PostgreSQL has a folder here.
 POSTGRESQL = "/usr/lib/postgresql"
 #: Debian starts services that it installs: an archive that listens is not ours to set up where others work.
 SERVICES = ("Orthanc", "postgres")
@@ -32,8 +34,7 @@ APT = ("apt-get", "-qq", "-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeo
 
 def missing() -> list[str]:
     """Name the programs that are not here."""
-    folders = [os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"]
-    path = os.pathsep.join([*folders, *map(str, Path(POSTGRESQL).glob("*/bin"))])
+    path = os.pathsep.join([PATH, *map(str, Path(POSTGRESQL).glob("*/bin"))])
     return [program for program in PROGRAMS if shutil.which(program, path=path) is None]
 
 

@@ -130,6 +130,20 @@ class Endpoint:
         """Send instances."""
         return self.post(multipart(*instances), path)
 
+    def retried(self, *instances: bytes) -> httpx.Response:
+        """Send instances as a sender does: again, for a while, when the server says so."""
+        end = time.monotonic() + 20
+        while (answer := self.store_instances(*instances)).status_code == 503 and time.monotonic() < end:
+            time.sleep(0.5)
+        return answer
+
+    def digests(self, uids: list[str]) -> dict[str, str]:
+        """Ask which instances are stored."""
+        headers = {"authorization": f"Bearer {self.token}"}
+        answer = httpx.post(self.url + "digests", json={"instances": uids}, headers=headers, timeout=30)
+        told: dict[str, str] = answer.json()["digests"]
+        return told
+
     def files(self) -> list[str]:
         """Return the names of what is stored, as a folder has them, without the control folder."""
         if self.shared is not None:

@@ -21,9 +21,11 @@ import pytest
 from dicomveil_receiver import spool, sqlite
 from dicomveil_receiver.folder import FolderObjects
 from dicomveil_receiver.store import is_uid
+from receiver.servers import Shared
 from receiver.support import (
     BOUNDARY,
     Endpoint,
+    both,
     content_type,
     make_instance,
     multipart,
@@ -143,6 +145,7 @@ def begin_upload(endpoint: Endpoint, body: bytes, length: int) -> socket.socket:
     return connection
 
 
+@both
 def test_a_broken_connection_leaves_nothing_half(endpoint: Endpoint) -> None:
     """When the sender goes away, whole parts stay, and of the torn one nothing does."""
     first, second = make_instance(), make_instance(size=4 << 20)
@@ -179,11 +182,12 @@ def test_too_many_uploads_are_told_to_come_back(tmp_path: Path) -> None:
         assert endpoint.store_instances(make_instance()).status_code == 200
 
 
-def test_a_kill_in_the_middle_leaves_nothing_half(tmp_path: Path) -> None:
+@both
+def test_a_kill_in_the_middle_leaves_nothing_half(tmp_path: Path, shared: Shared | None) -> None:
     """SIGKILL during an upload: no half instance is visible, a restart clears up, a repetition stores."""
     first, second = make_instance(), make_instance(size=4 << 20)
     body = multipart(first, second)
-    with process(tmp_path) as (endpoint, server):
+    with process(tmp_path, shared=shared) as (endpoint, server):
         with begin_upload(endpoint, body[: 3 << 20], len(body)):
             wait_until(lambda: len(endpoint.spooled()) == 2)
             os.kill(server.pid, signal.SIGKILL)
@@ -192,16 +196,17 @@ def test_a_kill_in_the_middle_leaves_nothing_half(tmp_path: Path) -> None:
         assert len(endpoint.spooled()) == 2
         assert endpoint.files() == []
         token = endpoint.token
-    with process(tmp_path, token=token) as (endpoint, server):
+    with process(tmp_path, token=token, shared=shared) as (endpoint, server):
         assert endpoint.spooled() == []
         assert endpoint.store_instances(first, second).status_code == 200
         assert sorted(Path(name).stem for name in endpoint.files()) == sorted(map(uid_of, (first, second)))
 
 
-def test_a_stop_finishes_what_it_is_receiving(tmp_path: Path) -> None:
+@both
+def test_a_stop_finishes_what_it_is_receiving(tmp_path: Path, shared: Shared | None) -> None:
     """SIGTERM: the running upload is answered, no new one is taken, and the exit status is 0."""
     body = multipart(make_instance(size=3 << 20))
-    with process(tmp_path) as (endpoint, server):
+    with process(tmp_path, shared=shared) as (endpoint, server):
         with begin_upload(endpoint, body[: 2 << 20], len(body)) as connection:
             wait_until(lambda: len(endpoint.spooled()) == 1)
             server.terminate()
@@ -212,7 +217,8 @@ def test_a_stop_finishes_what_it_is_receiving(tmp_path: Path) -> None:
         assert len(endpoint.files()) == 1
 
 
-def test_an_instance_never_has_to_fit_in_memory(tmp_path: Path) -> None:
+@both
+def test_an_instance_never_has_to_fit_in_memory(tmp_path: Path, shared: Shared | None) -> None:
     """A part of 192 MB raises the server's memory by far less."""
     megabyte = bytes(1 << 20)
     head = f"--{BOUNDARY}\r\nContent-Type: application/dicom\r\n\r\n".encode()
@@ -221,7 +227,7 @@ def test_an_instance_never_has_to_fit_in_memory(tmp_path: Path) -> None:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
-    with process(tmp_path) as (endpoint, server):
+    with process(tmp_path, shared=shared) as (endpoint, server):
         assert endpoint.store_instances(make_instance()).status_code == 200
         before = peak(server.pid)
         parts: list[Any] = [head, make_instance(), *([megabyte] * 192), f"\r\n--{BOUNDARY}--".encode()]
@@ -253,6 +259,7 @@ def test_uids_are_those_of_the_standard(text: str, valid: bool) -> None:  # noqa
     assert is_uid(text) is valid
 
 
+@both
 def test_digests_are_those_of_what_was_received(endpoint: Endpoint) -> None:
     """The index knows the SHA-256 of each stored instance, under many writers too."""
     instances = [make_instance() for _ in range(8)]
@@ -265,6 +272,7 @@ def test_digests_are_those_of_what_was_received(endpoint: Endpoint) -> None:
     assert len(endpoint.store.index.digests([*map(uid_of, instances), "2.25.404"])) == 8
 
 
+@both
 def test_what_was_whole_when_a_connection_broke_is_kept(endpoint: Endpoint) -> None:
     """Also when it is little: whole parts are stored, and so need not be sent again."""
     first, second = make_instance(), make_instance()
