@@ -47,7 +47,8 @@ def test_kills_at_random_moments_lose_nothing(tmp_path: Path, shared: Shared | N
             uploading.join(60)
             assert not uploading.is_alive()
             assert kill < KILLS or check(endpoint, digests) == set(instances)
-    assert main(["audit", "verify", *endpoint.where()]) == 0
+    where = shared.arguments() if shared is not None else ["--storage", str(tmp_path)]
+    assert main(["audit", "verify", *where]) == 0
 
 
 def upload(endpoint: Endpoint, instances: dict[str, bytes], left: list[str], acknowledged: set[str]) -> None:

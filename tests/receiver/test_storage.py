@@ -182,12 +182,11 @@ def test_too_many_uploads_are_told_to_come_back(tmp_path: Path) -> None:
         assert endpoint.store_instances(make_instance()).status_code == 200
 
 
-@both
-def test_a_kill_in_the_middle_leaves_nothing_half(tmp_path: Path, shared: Shared | None) -> None:
+def test_a_kill_in_the_middle_leaves_nothing_half(tmp_path: Path) -> None:
     """SIGKILL during an upload: no half instance is visible, a restart clears up, a repetition stores."""
     first, second = make_instance(), make_instance(size=4 << 20)
     body = multipart(first, second)
-    with process(tmp_path, shared=shared) as (endpoint, server):
+    with process(tmp_path) as (endpoint, server):
         with begin_upload(endpoint, body[: 3 << 20], len(body)):
             wait_until(lambda: len(endpoint.spooled()) == 2)
             os.kill(server.pid, signal.SIGKILL)
@@ -196,7 +195,7 @@ def test_a_kill_in_the_middle_leaves_nothing_half(tmp_path: Path, shared: Shared
         assert len(endpoint.spooled()) == 2
         assert endpoint.files() == []
         token = endpoint.token
-    with process(tmp_path, token=token, shared=shared) as (endpoint, server):
+    with process(tmp_path, token=token) as (endpoint, server):
         assert endpoint.spooled() == []
         assert endpoint.store_instances(first, second).status_code == 200
         assert sorted(Path(name).stem for name in endpoint.files()) == sorted(map(uid_of, (first, second)))
