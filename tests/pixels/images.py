@@ -117,7 +117,7 @@ def exists(syntax: str, kind: Kind) -> bool:
     if kind.allocated in {1, 32} or (kind.photometric == "PALETTE COLOR" and syntax in LOSSY_JPEG):
         return False
     if syntax in {"jpeg-baseline", "jpeg-xl-recompression"}:
-        mono = kind.samples == 1 and kind.stored == 8 and "xl" not in syntax
+        mono = kind.samples == 1 and kind.stored == 8 and not kind.signed
         return mono or kind.photometric in {"YBR_FULL_422", "YBR_FULL", "RGB"}
     if syntax == "jpeg-extended":
         return kind.samples == 1 and kind.stored in {8, 12} and not kind.signed

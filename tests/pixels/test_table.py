@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import struct
+from pathlib import Path
+
+import imagecodecs
 import numpy as np
 import pytest
+from pydicom import dcmread
+from pydicom.encaps import encapsulate
 from pydicom.uid import ParametricMapStorage
 
 from dicomveil.errors import Refused
@@ -21,10 +28,12 @@ from pixels.images import (
     decoders,
     exists,
     jpeg_inside,
+    native_frame,
     opened,
     pattern,
     with_pixels,
 )
+from pixels.test_scrub import instance_of, jpeg
 
 TABLE = [
     pytest.param(syntax, kind, id=f"{syntax}-{kind.name}")
@@ -33,6 +42,18 @@ TABLE = [
     if exists(syntax, kind)
 ]
 ROWS, COLUMNS, FRAMES = 48, 64, 3
+#: Transfer syntaxes that take the same pixels: the columns of the table in ``py/README.md``, by UIDs' ends.
+GROUPS = {
+    "native": ("implicit", "explicit", "big-endian", "deflated"),
+    ".5": ("rle",),
+    ".50": ("jpeg-baseline",),
+    ".51": ("jpeg-extended",),
+    ".57 .70 .80": ("jpeg-lossless", "jpeg-lossless-sv1", "jpeg-ls"),
+    ".81 .110 .112": ("jpeg-ls-near", "jpeg-xl-lossless", "jpeg-xl"),
+    ".90 .91 .201 .202 .203": ("jpeg-2000-lossless", "jpeg-2000", "htj2k-lossless", "htj2k-rpcl", "htj2k"),
+    ".111": ("jpeg-xl-recompression",),
+    ".8.1": ("deflated-frames",),
+}
 LOSSY = (*LOSSY_JPEG, "jpeg-ls-near", "jpeg-2000")
 AREA = Redaction(x=9, y=10, width=21, height=13, frames=(1, 1))
 
@@ -168,3 +189,83 @@ def test_floating_pixels_are_shown_and_never_redacted() -> None:
     assert np.abs(shown - values).max() < 0.02
     with pytest.raises(Refused, match="cannot be redacted"):
         redacted_pixels(instance, [Redaction(0, 0, 2, 2)])
+
+
+def test_the_table_in_the_readme_is_this_one() -> None:
+    """The table of ``py/README.md``, row by row: a plus is what the tests above decode and redact."""
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted(SYNTAXES)
+    lines = [f"| | {' | '.join(GROUPS)} |", f"|---|{'---|' * len(GROUPS)}"]
+    for kind in KINDS:
+        bits = f"{kind.stored} of {kind.allocated}" if kind.stored < kind.allocated else f"{kind.stored}"
+        name = f"{kind.photometric}, {bits}{', signed' * kind.signed}{', planar' * kind.planar}"
+        cells = []
+        for names in GROUPS.values():
+            (there,) = {exists(syntax, kind) for syntax in names}
+            cells.append("+" if there else " ")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    readme = (Path(__file__).parents[2] / "py" / "README.md").read_text("utf-8")
+    assert "\n".join(lines) in readme, "\n".join(lines)
+
+
+def literal_runs(data: bytes) -> bytes:
+    """Return one segment of RLE without any run that repeats (PS3.5 G.3)."""
+    runs = [data[at : at + 128] for at in range(0, len(data), 128)]
+    segment = b"".join(bytes([len(run) - 1]) + run for run in runs)
+    return struct.pack("<16L", 1, 64, *[0] * 14) + segment
+
+
+@pytest.mark.parametrize(
+    ("transfer_syntax", "kind"),
+    [
+        pytest.param(SYNTAXES["rle"], Kind("MONOCHROME2", 1, 1), id="RLE, single bits"),
+        pytest.param("1.2.840.10008.1.2.1.98", Kind("MONOCHROME2", 8, 8), id="uncompressed, grey"),
+        pytest.param("1.2.840.10008.1.2.1.98", Kind("MONOCHROME2", 16, 12), id="uncompressed, 12 bits"),
+        pytest.param("1.2.840.10008.1.2.1.98", Kind("RGB", 8, 8), id="uncompressed, colour"),
+    ],
+)
+def test_what_no_other_encoder_makes(transfer_syntax: str, kind: Kind) -> None:
+    """Streams made by hand: every frame is decoded, and only the area of the second one becomes black."""
+    frames = [pattern(kind, ROWS, COLUMNS, frame) for frame in range(FRAMES)]
+    ds = dcmread(io.BytesIO(data_set("explicit", kind, frames)))
+    native = [native_frame(kind, frame, little=True) for frame in frames]
+    streams = [literal_runs(frame) for frame in native] if transfer_syntax == SYNTAXES["rle"] else native
+    ds["PixelData"].value = encapsulate(streams)
+    ds["PixelData"].is_undefined_length = True
+    data = as_file(ds, transfer_syntax)
+    instance = opened(data)
+    after = as_file(with_pixels(data, instance, redacted_pixels(instance, [AREA]).parts), transfer_syntax)
+    for index, frame in enumerate(frames):
+        assert np.array_equal(stored_values(alone("", data, index), kind), frame)
+        expected = frame.copy()
+        if index == 1:
+            expected[10:23, 9:30] = 0
+        assert np.array_equal(stored_values(alone("", after, index), kind), expected)
+
+
+@pytest.mark.parametrize("end", ["53", "55"])
+def test_retired_progressive_jpeg_is_shown_and_not_redacted(end: str) -> None:
+    """Its transfer syntax has no reversible form, and no sequential one: a code, and nothing leaves."""
+    transfer_syntax = f"1.2.840.10008.1.2.4.{end}"
+    ds = dcmread(
+        io.BytesIO(instance_of("jpeg-baseline", [jpeg(0, progressive=True), jpeg(1, progressive=True)]))
+    )
+    instance = opened(as_file(ds, transfer_syntax))
+    assert FrameReader(instance).array(1)[0].shape[0] == ds.Rows
+    with pytest.raises(Refused) as caught:
+        redacted_pixels(instance, [Redaction(0, 0, 9, 9)])
+    assert caught.value.code == "redaction-unsupported"
+
+
+def test_jpeg_xl_without_a_jpeg_inside_is_shown_and_not_redacted() -> None:
+    """JPEG XL Recompression whose JPEG cannot be made of it has no frame to change."""
+    stored = pattern(Kind("MONOCHROME2", 8, 8), ROWS, COLUMNS, 0)
+    ds = dcmread(io.BytesIO(data_set("explicit", Kind("MONOCHROME2", 8, 8), [stored])))
+    ds["PixelData"].value = encapsulate(
+        [bytes(imagecodecs.jpegxl_encode(stored.astype("u1"), lossless=True))]
+    )
+    ds["PixelData"].is_undefined_length = True
+    instance = opened(as_file(ds, SYNTAXES["jpeg-xl-recompression"]))
+    assert np.array_equal(FrameReader(instance).array(0)[0], stored)
+    with pytest.raises(Refused) as caught:
+        redacted_pixels(instance, [Redaction(9, 10, 21, 13)])
+    assert caught.value.code == "redaction-unsupported"
