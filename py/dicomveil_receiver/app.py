@@ -26,7 +26,10 @@ from dicomveil_receiver.settings import is_loopback
 from dicomveil_receiver.state import StateService
 from dicomveil_receiver.stow import StowService
 
-__all__ = ["make_app"]
+__all__ = ["CROWDED", "make_app"]
+
+#: The server says so in a request's state when too many connections are open.
+CROWDED = "crowded"
 
 _RETRY_SECONDS = 5
 _PORT = re.compile(r":[0-9]+$")
@@ -65,6 +68,7 @@ def make_app(services: Services) -> ASGIApp:
             expose_headers=("Retry-After",),
         )
         middleware.append(cors)
+    middleware.append(Middleware(_Room))
     app = Starlette(
         routes=routes,
         middleware=middleware,
@@ -132,6 +136,25 @@ class _KnownHosts:
     def _known(self, host: str) -> bool:
         name = host.lower().rpartition(":")[0] if _PORT.search(host) else host.lower()
         return name in self._names or is_loopback(name.removeprefix("[").removesuffix("]"))
+
+
+class _Room:
+    """Tells whoever comes while too many connections are open to come back, and closes this one.
+
+    503 and not 429: that is for a client who sent too many requests himself (RFC 6585, Section 4), and here
+    all that are connected are too many (RFC 9110, Section 15.6.4). What a token may do is counted by token.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope.get("state", {}).get(CROWDED, False):
+            answer = _refuse(Request(scope), ReceiverError("too-many-connections"))
+            answer.headers["connection"] = "close"
+            await answer(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
 
 
 class _Shield:

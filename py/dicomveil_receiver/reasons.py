@@ -69,6 +69,9 @@ REASONS: Mapping[str, Reason] = MappingProxyType(
         ),
         "too-slow": Reason(_PROCESSING_FAILURE, 408, "The body arrived too slowly. Send it again."),
         "too-many-uploads": Reason(_OUT_OF_RESOURCES, 503, "Too many uploads at once. Try again shortly."),
+        "too-many-connections": Reason(
+            _OUT_OF_RESOURCES, 503, "Too many connections at once. Try again shortly."
+        ),
         "too-many-uploads-of-token": Reason(
             _OUT_OF_RESOURCES, 429, "Too many uploads at once with this token. Try again shortly."
         ),

@@ -12,9 +12,10 @@ from functools import partial
 from types import FrameType
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from dicomveil_receiver.app import CROWDED
 from dicomveil_receiver.logs import Log
 from dicomveil_receiver.settings import Settings, SettingsError
 
@@ -183,13 +184,28 @@ def make_server(
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.stop_timeout,
         backlog=_BACKLOG,
-        limit_concurrency=settings.max_connections,
         ssl_context_factory=(lambda _config, _default: tls) if tls is not None else None,
     )
     server = StoppableServer(config)
+    # uvicorn's own limit would answer without Retry-After, and without what a page of another origin needs.
+    config.app = _Counting(app, server, settings.max_connections)
     if tls is not None:
         server.on_hangup = partial(_reload, tls, settings, log)
     return server
+
+
+class _Counting:
+    """Tells the application when more connections are open than may be."""
+
+    def __init__(self, app: ASGIApp, server: uvicorn.Server, most: int) -> None:
+        self._app = app
+        self._server = server
+        self._most = most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope["state"][CROWDED] = len(self._server.server_state.connections) > self._most
+        await self._app(scope, receive, send)
 
 
 def _reload(context: ssl.SSLContext, settings: Settings, log: Log) -> None:

@@ -182,11 +182,18 @@ def test_a_token_has_its_share_of_uploads() -> None:
 
 
 def test_connections_are_limited(tmp_path: Path) -> None:
-    """503 while too many are open; served again when they are gone."""
-    with running(tmp_path, max_connections=3) as endpoint:
+    """503 with Retry-After, which a page elsewhere can read, while too many are open; then served again."""
+    page = "https://page.example"
+    with running(tmp_path, max_connections=3, allow_origin=(page,)) as endpoint:
         port = urlsplit(endpoint.url).port or 0
         with contextlib.ExitStack() as silent:
             for _ in range(3):
                 silent.enter_context(socket.create_connection(("127.0.0.1", port), 10))
-            assert endpoint.store_instances(make_instance()).status_code == 503
+            answer = endpoint.post(multipart(make_instance()), origin=page)
+            assert (answer.status_code, answer.json()["code"]) == (503, "too-many-connections")
+            assert int(answer.headers["retry-after"]) > 0
+            assert answer.headers["connection"] == "close"
+            assert answer.headers["access-control-allow-origin"] == page
+            assert "content-security-policy" in answer.headers
+            assert endpoint.files() == []
         wait_until(lambda: endpoint.store_instances(make_instance()).status_code == 200)
