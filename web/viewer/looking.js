@@ -11,6 +11,8 @@ const WHOLE = 0.99;
 export class Looking extends EventTarget {
   /** All of the picture is in sight: not magnified, not behind another tab of the page. */
   whole = false;
+  /** Only a part of it is. */
+  magnified = false;
   #session;
   #view;
   /** Counts pictures, so that one that was replaced before it was on the screen does not count. */
@@ -23,7 +25,9 @@ export class Looking extends EventTarget {
     this.#view = view;
     const observer = new IntersectionObserver(
       (entries) => {
-        this.whole = (entries.at(-1)?.intersectionRatio ?? 0) >= WHOLE;
+        const ratio = entries.at(-1)?.intersectionRatio ?? 0;
+        this.whole = ratio >= WHOLE;
+        this.magnified = ratio > 0 && !this.whole;
         this.look();
         this.dispatchEvent(new CustomEvent("sight-changed"));
       },

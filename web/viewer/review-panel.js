@@ -64,7 +64,7 @@ export class ReviewPanel {
     const all = item.info?.frames ?? 1;
     if (item.seen) return item.redactions.length ? t("sight.covered-in-part") : "";
     if (!item.info?.preview) return t(item.isVideo ? "sight.video" : "sight.impossible");
-    if (!this.#looking.whole) return t("sight.magnified");
+    if (this.#looking.magnified) return t("sight.magnified");
     if (all === 1) return "";
     return t("sight.frames", { done: item.sight.frames(item.redactions), all });
   }
