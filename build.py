@@ -22,6 +22,7 @@ import debian
 import environment
 import resolving
 import serving
+import swift
 from places import DIST, RECEIVED, BuildError
 
 
@@ -50,6 +51,7 @@ def test(options: argparse.Namespace) -> int:
     node = environment.set_up()
     environment.set_up_browser()
     debian.set_up()
+    swift.set_up()
     bundling.build(node)
     return checking.test(node, options.pytest)
 

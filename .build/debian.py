@@ -1,4 +1,4 @@
-"""Debian's packages that tests compare with: a validator of DICOM files, another toolkit, an archive.
+"""Debian's packages that tests compare with: a validator, another toolkit, an archive, a database.
 
 Where this is Debian and we are root, what is missing is installed. Anywhere else the tests that need it are
 skipped, which one line says beforehand.
@@ -18,11 +18,14 @@ PROGRAMS = {
     "dciodvfy": ("dicom3tools",),
     "dcmdump": ("dcmtk",),
     "Orthanc": ("orthanc", "orthanc-dicomweb"),
+    "postgres": ("postgresql",),
 }
 #: The paths of an account that runs services, too.
 PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin"
+#: Each version of PostgreSQL has a folder here.
+POSTGRESQL = "/usr/lib/postgresql"
 #: Debian starts services that it installs: an archive that listens is not ours to set up where others work.
-SERVICES = ("Orthanc",)
+SERVICES = ("Orthanc", "postgres")
 INIT = ("/run/systemd/system", "/run/initctl")
 INSTALL_TIMEOUT = 600
 #: A machine without network is told so in seconds.
@@ -31,7 +34,8 @@ APT = ("apt-get", "-qq", "-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeo
 
 def missing() -> list[str]:
     """Name the programs that are not here."""
-    return [program for program in PROGRAMS if shutil.which(program, path=PATH) is None]
+    path = os.pathsep.join([PATH, *map(str, Path(POSTGRESQL).glob("*/bin"))])
+    return [program for program in PROGRAMS if shutil.which(program, path=path) is None]
 
 
 def _can_install() -> bool:

@@ -196,7 +196,7 @@ def discard() -> int:
     from dicomveil_receiver import cli, stow
 
     async def dropped(self: stow.StowService, request: Request) -> Response:
-        self._gate.admit(request)
+        await self._gate.admit(request)
         async for _ in stow.receive_blocks(request, self._settings, self._settings.max_request_bytes):
             pass
         return Response(b"{}", media_type="application/dicom+json")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from e2e.journey import WAIT, read, shown
@@ -109,3 +111,11 @@ def seen(page: Page, count: int, total: int) -> None:
     """Wait until so many of the images that need a look had one."""
     expect(page.get_by_test_id("seen")).to_have_attribute("data-seen", str(count))
     expect(page.get_by_test_id("seen")).to_have_attribute("data-total", str(total))
+
+
+def report(page: Page) -> list[dict[str, Any]]:
+    """Return the entries of the report."""
+    with page.expect_download(timeout=WAIT) as download:
+        page.get_by_test_id("report").click()
+    entries: list[dict[str, Any]] = json.loads(Path(download.value.path()).read_text("utf-8"))["files"]
+    return entries

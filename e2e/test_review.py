@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 from e2e.journey import (
     WAIT,
@@ -22,18 +18,10 @@ from e2e.journey import (
     state,
     statuses,
 )
-from e2e.pictures import cine, colour_at, screen, seen, show, show_all_at_once
+from e2e.pictures import cine, colour_at, report, screen, seen, show, show_all_at_once
 from playwright.sync_api import Page, Route, expect
 
 import builders
-
-
-def report(page: Page) -> list[dict[str, Any]]:
-    """Return the entries of the report."""
-    with page.expect_download(timeout=WAIT) as download:
-        page.get_by_test_id("report").click()
-    entries: list[dict[str, Any]] = json.loads(Path(download.value.path()).read_text("utf-8"))["files"]
-    return entries
 
 
 def test_images_are_counted_as_they_are_shown(ready: Page) -> None:
@@ -149,23 +137,6 @@ def test_an_image_that_cannot_be_decoded_cannot_be_confirmed(ready: Page) -> Non
     expect(ready.get_by_test_id("stage-note")).to_be_visible(timeout=WAIT)
     expect(ready.get_by_test_id("confirm-pixels")).to_be_disabled()
     assert statuses(ready) in (["attention"], ["refused"])
-
-
-def test_a_video_is_confirmed_only_by_who_saw_it_elsewhere(ready: Page) -> None:
-    """It cannot be shown here: the statement says so, and the report too."""
-    ds = builders.us()
-    ds.PixelData = b"\0\0\0\x18ftypmp42" + bytes(500)
-    ds["PixelData"].is_undefined_length = True
-    ds.NumberOfFrames = "3"
-    ds.PhotometricInterpretation = "YBR_PARTIAL_420"
-    from pydicom.encaps import encapsulate
-
-    ds.PixelData = encapsulate([ds.PixelData])
-    open_files(ready, [payload(ds, transfer_syntax="1.2.840.10008.1.2.4.102")])
-    expect(ready.get_by_test_id("confirm-pixels")).to_contain_text("elsewhere")
-    ready.get_by_test_id("confirm-pixels").click()
-    clean(ready)
-    assert [entry.get("review") for entry in report(ready)] == [["elsewhere"]]
 
 
 def test_a_decision_while_sending_stops_what_it_is_about(ready: Page, server: Server) -> None:

@@ -233,7 +233,7 @@ def test_cancel_stops_cleaning_at_once(ready: Page) -> None:
     open_files(ready, [*files, bad])
     ended: list[Worker] = []
     for worker in workers(ready):
-        worker.on("close", lambda worker: ended.append(worker))  # Playwright writes on it
+        worker.on("close", lambda worker: ended.append(worker))  # noqa: PLW0108 - Playwright writes on it
         worker.evaluate(HANG_AT, len(content))
     ready.get_by_test_id("clean").click()
     # Before the one that hangs is given up (30 s): those that wait behind it are done by another worker.

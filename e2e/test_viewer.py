@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -135,8 +136,9 @@ def test_the_whole_review_by_keyboard_alone(ready: Page) -> None:
     tab_to(ready, "save")
     with ready.expect_download(timeout=WAIT) as download:
         keys.press("Enter")
-    assert Path(download.value.path()).stat().st_size > 0
-    outputs = {int(read(content).InstanceNumber): content for content in instances(save(ready)).values()}
+    with zipfile.ZipFile(download.value.path()) as archive:
+        saved_files = {name: archive.read(name) for name in archive.namelist()}
+    outputs = {int(read(content).InstanceNumber): content for content in instances(saved_files).values()}
     kept = {"x": 10, "y": 15, "width": 60, "height": 40, "keep_only": True}
     drawn = {"x": 21, "y": 17, "width": 39, "height": 16}
     for number in (1, 2):
@@ -159,7 +161,11 @@ def test_the_whole_review_by_mouse(ready: Page) -> None:
     expect(covering).to_have_count(1)
     ready.get_by_test_id("redo").click()
     expect(covering).to_have_count(2)
-    ready.get_by_test_id("undo").click()
+    remove = ready.get_by_test_id("remove-covering")
+    expect(remove).to_be_disabled()  # it deletes what is chosen
+    ready.mouse.click(*place(ready, (0.1, 0.1)))
+    remove.click()
+    expect(covering).to_have_count(1)
     drag(ready, (0.25, 0.5), (0.5, 0.75))
     drag(ready, (0.375, 0.6), (0.5, 0.6))  # moves it by 10
     drag(ready, (0.625, 0.75), (0.75, 0.75))  # its corner: wider by 10
@@ -341,6 +347,72 @@ def test_a_cine_plays_at_its_own_pace_and_pauses(ready: Page) -> None:
     text = number.text_content()
     ready.wait_for_timeout(300)
     assert number.text_content() == text
+
+
+def test_a_series_plays_image_by_image_and_each_counts_as_seen(ready: Page) -> None:
+    """Over and over, past what is no single picture; an image that was not reached was not seen."""
+    stills = [screen(number) for number in (1, 2, 4, 5)]
+    film = cine(3, rows=96, columns=128)
+    film.SeriesInstanceUID, film.InstanceNumber = stills[0].SeriesInstanceUID, "3"
+    film.SOPInstanceUID = builders.PATIENT.uid(3, 3)
+    open_files(ready, [payload(ds, f"{ds.InstanceNumber}.dcm") for ds in [*stills, film]])
+    choose(ready, "1.dcm")
+    shown(ready)
+    expect(ready.get_by_test_id("seen")).to_have_attribute("data-seen", "1")
+    expect(ready.get_by_test_id("frame-number")).to_have_text("1 / 5")
+    play = ready.get_by_test_id("play")
+    play.click()
+    expect(play).to_have_attribute("aria-label", "Pause")
+    for name in ("5.dcm", "2.dcm", "4.dcm", "1.dcm"):
+        expect(row(ready, name)).to_have_attribute("aria-current", "true", timeout=WAIT)
+    expect(ready.get_by_test_id("seen")).to_have_attribute("data-seen", "4")
+    expect(row(ready, "3.dcm")).to_contain_text("Needs a look")
+    ready.get_by_test_id("stage").press(" ")
+    expect(play).to_have_attribute("aria-label", "Play")
+    now = ready.get_by_test_id("frame-number").text_content()
+    ready.wait_for_timeout(400)
+    assert ready.get_by_test_id("frame-number").text_content() == now
+
+
+def test_a_choice_of_another_image_stops_the_film_of_a_series(ready: Page) -> None:
+    """Whoever chooses an image wants to look at it."""
+    open_files(ready, [payload(screen(n), f"{n}.dcm") for n in (1, 2, 3)])
+    shown(ready)
+    ready.get_by_test_id("play").click()
+    expect(row(ready, "3.dcm")).to_have_attribute("aria-current", "true", timeout=WAIT)
+    row(ready, "2.dcm").locator("button").click()
+    expect(ready.get_by_test_id("play")).to_have_attribute("aria-label", "Play")
+    shown(ready)
+    ready.wait_for_timeout(400)
+    expect(row(ready, "2.dcm")).to_have_attribute("aria-current", "true")
+
+
+def test_a_series_does_not_play_what_cannot_be_shown(ready: Page) -> None:
+    """The film ends at an image that has no picture, and says why; that one was not seen."""
+    broken = screen(2)
+    broken.PixelData = broken.PixelData[:100]
+    open_files(ready, [payload(ds, f"{ds.InstanceNumber}.dcm") for ds in (screen(1), broken, screen(3))])
+    choose(ready, "1.dcm")
+    shown(ready)
+    ready.get_by_test_id("play").click()
+    expect(ready.get_by_test_id("stage-note")).to_be_visible(timeout=WAIT)
+    expect(row(ready, "2.dcm")).to_have_attribute("aria-current", "true")
+    expect(ready.get_by_test_id("play")).to_have_attribute("aria-label", "Play")
+    expect(ready.get_by_test_id("seen")).to_have_attribute("data-seen", "1")
+
+
+def test_a_magnified_film_of_a_series_shows_nothing_whole(ready: Page) -> None:
+    """What passes while only a part of it is in sight is played, and not seen."""
+    open_files(ready, [payload(screen(n), f"{n}.dcm") for n in (1, 2, 3)])
+    shown(ready)
+    expect(ready.get_by_test_id("seen")).to_have_attribute("data-seen", "1")
+    for _ in range(4):
+        ready.get_by_test_id("stage").press("+")
+    expect(ready.get_by_test_id("sight")).to_be_empty()  # this one was seen
+    ready.get_by_test_id("stage").press(" ")
+    for name in ("3.dcm", "2.dcm", "3.dcm"):
+        expect(row(ready, name)).to_have_attribute("aria-current", "true", timeout=WAIT)
+    expect(ready.get_by_test_id("seen")).to_have_attribute("data-seen", "1")
 
 
 def test_wheel_and_keys_go_through_a_stack(ready: Page) -> None:

@@ -400,8 +400,12 @@ def encode(
     *,
     undefined_lengths: bool = False,
     preamble: bytes = bytes(128),
+    fragments: list[bytes] | None = None,
 ) -> bytes:
-    """Return an instance as a DICOM file (PS3.10 section 7); JPEG takes one tiny picture a frame."""
+    """Return an instance as a DICOM file (PS3.10 section 7); JPEG takes one tiny picture a frame.
+
+    ``fragments`` are those of encapsulated Pixel Data, instead of JPEG.
+    """
     if undefined_lengths:
         use_undefined_lengths(ds)
     meta = FileMetaDataset()
@@ -412,7 +416,7 @@ def encode(
     out = FileDataset("", Dataset(), preamble=preamble, file_meta=meta)
     out.update({elem.tag: elem for elem in ds})
     if meta.TransferSyntaxUID.is_encapsulated and transfer_syntax != DEFLATED and "PixelData" in ds:
-        value = encapsulate([TINY_JPEG] * int(ds.get("NumberOfFrames", 1)))
+        value = encapsulate(fragments or [TINY_JPEG] * int(ds.get("NumberOfFrames", 1)))
         out.add(DataElement(0x7FE00010, "OB", value, is_undefined_length=True))
     buffer = io.BytesIO()
     dcmwrite(buffer, out, enforce_file_format=True)

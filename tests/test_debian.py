@@ -20,6 +20,7 @@ case "$*" in
   *dicom3tools*) program=dciodvfy ;;
   *dcmtk*) exit 100 ;;
   *orthanc*) program=Orthanc ;;
+  *postgresql*) program=postgresql/15/bin/postgres; mkdir -p "$(dirname "$0")/postgresql/15/bin" ;;
 esac
 cp "$0" "$(dirname "$0")/$program"
 """
@@ -30,6 +31,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the only folder on the paths: no program is there, we are root, and nothing starts services."""
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setattr(debian, "PATH", str(tmp_path))
+    monkeypatch.setattr(debian, "POSTGRESQL", str(tmp_path / "postgresql"))
     monkeypatch.setattr(debian, "INIT", (str(tmp_path / "init"),))
     monkeypatch.setattr(debian, "APT", (str(tmp_path / "apt-get"),))
     monkeypatch.setattr("os.geteuid", lambda: 0)

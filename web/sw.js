@@ -19,8 +19,8 @@ const NOT_KEPT = /^licences\//;
 // Sent by dicomveil's own server, too, with its endpoints: a page's policy that forbids by default stays as it is.
 const POLICY =
   "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'; " +
-  "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; img-src 'self' blob:; font-src 'self'; " +
-  "manifest-src 'self'; connect-src ";
+  "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; img-src 'self' blob:; media-src blob:; " +
+  "font-src 'self'; manifest-src 'self'; connect-src ";
 const OF_WORKERS = /^worker\/|^pyodide\/.*js$/;
 
 /** @param {ArrayBuffer} bytes */

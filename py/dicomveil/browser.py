@@ -22,6 +22,7 @@ from dicomveil.pipeline import Session, clean_source, pixel_state
 from dicomveil.pixels.codecs import is_ready
 from dicomveil.pixels.decode import FrameReader
 from dicomveil.pixels.jpeg_huffman import Lookup, use_walker
+from dicomveil.pixels.video import video_stream
 from dicomveil.planning import plan
 from dicomveil.profile import OPTIONS, Profile
 from dicomveil.pseudonyms import Key, Pseudonyms
@@ -224,6 +225,16 @@ def frame(handle: int, size: int, index: int) -> str:
             return {**view, "where": "file", "offset": part.offset, "length": part.length}
         _State.taken = part
         return {**view, "where": "bytes", "offset": 0, "length": len(part)}
+
+    return _answer(work)
+
+
+def video(handle: int, size: int) -> str:
+    """Say where the stream of a video lies: its media ``type``, and ``parts`` as ``[start, end]``."""
+
+    def work() -> dict[str, Any]:
+        media_type, ranges = video_stream(_opened(handle, size))
+        return {"type": media_type, "parts": [(part.offset, part.offset + part.length) for part in ranges]}
 
     return _answer(work)
 

@@ -23,8 +23,8 @@ __all__ = ["REVIEWS", "Entry", "clean_entry", "refused_entry", "report"]
 
 Entry = dict[str, Any]
 #: The one frame was shown; each of several was; all were in one picture of their brightest and one of their
-#: darkest values; a person looked in another program, since the page cannot show the video; areas were drawn.
-REVIEWS = ("shown", "frames", "projection", "elsewhere", "covered")
+#: darkest values; each second of a video was played; somebody saw it in another program; areas were drawn.
+REVIEWS = ("shown", "frames", "projection", "played", "elsewhere", "covered")
 
 
 def clean_entry(number: int, cleaned: Cleaned) -> Entry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from anyio import to_thread
 from starlette.requests import Request
 
 from dicomveil_receiver.limits import RateLimit
@@ -23,13 +24,13 @@ class Gate:
         self._origins = settings.allow_origin
         self._rate = RateLimit(settings.max_requests)
 
-    def admit(self, request: Request) -> Token:
+    async def admit(self, request: Request) -> Token:
         """Return the token of a request.
 
         Raises:
             ReceiverError: ``token-missing``, ``token-wrong``, ``origin-not-allowed``, ``too-many-requests``.
         """
-        token = _token(request, self._tokens)
+        token = await to_thread.run_sync(_token, request, self._tokens)
         origin = request.headers.get("origin")
         if origin is not None and not same_origin(request, origin) and origin not in self._origins:
             raise ReceiverError("origin-not-allowed")
@@ -45,7 +46,7 @@ def _token(request: Request, tokens: Tokens) -> Token:
     try:
         with storage_errors():
             token = tokens.find(secret) if len(secret) <= _MAX_SECRET else None
-    except ValueError:  # the file of the tokens was damaged: nobody may upload
+    except ValueError:  # what keeps the tokens was damaged: nobody may upload
         raise ReceiverError("storage-unavailable") from None
     if token is None:
         raise ReceiverError("token-wrong")

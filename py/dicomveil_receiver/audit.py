@@ -14,19 +14,33 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from dicomveil_receiver.reception import Result
 from dicomveil_receiver.together import Together
 
-__all__ = ["Audit", "AuditError", "Head", "Line", "read_audit", "verify_audit"]
+__all__ = [
+    "START",
+    "Audit",
+    "AuditError",
+    "AuditFile",
+    "Head",
+    "Ledger",
+    "Line",
+    "OpenAuditFile",
+    "OpenLedger",
+    "checked_line",
+    "read_audit",
+    "verify_audit",
+]
 
-_START = "0" * 64
+#: The hash before the first line.
+START = "0" * 64
 _TAIL_BYTES = 1 << 16
 
 
@@ -52,8 +66,91 @@ class Line(NamedTuple):
     said: dict[str, Any]
 
 
+class Ledger(Protocol):
+    """Keeps the lines of a log, and beside them how far it goes."""
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines from the first, without line breaks."""
+
+    def noted(self) -> Head | None:
+        """Return how far the log goes, as it was noted beside it, if it was."""
+
+
+class OpenLedger(Ledger, Protocol):
+    """A ledger that is open for appending."""
+
+    def extend(self, more: Callable[[Head], tuple[list[bytes], Head]]) -> Head:
+        """Append, durably, the lines that ``more`` returns for the head of now; return the new head.
+
+        All or none of them, and nobody else in between.
+        """
+
+
 class Audit:
-    """The log of one storage folder, open for appending; a line that a crash tore is taken away.
+    """A log, open for appending."""
+
+    def __init__(self, ledger: OpenLedger) -> None:
+        self._ledger = ledger
+        self._together = Together(self._append_all)
+
+    def upload(self, token: str, status: int, results: Sequence[Result]) -> None:
+        """Append what a request stored and refused; it is durable when this returns."""
+        kept = [result.kept for result in results if result.kept is not None]
+        stored = [item.row for item in kept if item.new]
+        # These too with all that is known: a crash may have come between their index and their line.
+        known = [item.row for item in kept if not item.new]
+        refused = [result.code for result in results if result.code is not None]
+        self.append("upload", token=token, status=status, stored=stored, known=known, refused=refused)
+
+    def append(self, event: str, **facts: object) -> Head:
+        """Append one line, durably; return how far the log goes with it, or with those that came with it."""
+        return self._together.do({"event": event, **facts})
+
+    def _append_all(self, all_said: Sequence[dict[str, Any]]) -> list[Head]:
+        """Append the lines of several requests, waiting once."""
+
+        def more(head: Head) -> tuple[list[bytes], Head]:
+            lines = []
+            for said in all_said:
+                line = {
+                    "n": head.lines + 1,
+                    "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                    **said,
+                    "previous": head.hash,
+                }
+                head = Head(head.lines + 1, _hash(line))
+                lines.append(_encode({**line, "hash": head.hash}))
+            return lines, head
+
+        return [self._ledger.extend(more)] * len(all_said)
+
+
+class AuditFile:
+    """The log of a storage folder: ``audit.log``, and ``audit.head`` beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines."""
+        try:
+            with (self._folder / "audit.log").open("rb") as file:
+                for line in file:
+                    yield line.removesuffix(b"\n")
+        except FileNotFoundError:
+            return
+
+    def noted(self) -> Head | None:
+        """Read the second file."""
+        try:
+            lines, digest = (self._folder / "audit.head").read_text("ascii").split()
+            return Head(int(lines), digest)
+        except (FileNotFoundError, ValueError):  # none yet, or torn by a crash
+            return None
+
+
+class OpenAuditFile(AuditFile):
+    """The log of a storage folder, open for appending; a line that a crash tore is taken away.
 
     ``use_head`` says whether the second file is believed, or written anew.
 
@@ -62,56 +159,28 @@ class Audit:
     """
 
     def __init__(self, folder: Path, *, use_head: bool = True) -> None:
-        self._together = Together(self._append_all)
+        super().__init__(folder)
         with ExitStack() as files:
             self._file = files.enter_context(_open(folder / "audit.log", os.O_APPEND))
             self._head_file = files.enter_context(_open(folder / "audit.head"))
             self._head = self._last_line()
-            noted = _noted_head(folder / "audit.head")
+            noted = self.noted()
             if use_head and noted is not None and noted.lines > self._head.lines:
                 raise AuditError(self._head.lines + 1)
             if not use_head:
                 self._note_head()
             self._close = files.pop_all().close
 
-    @property
-    def head(self) -> Head:
-        """How far the log goes."""
-        return self._head
-
-    def upload(self, token: str, status: int, results: Sequence[Result]) -> None:
-        """Append what a request stored and refused; it is on the disk when this returns."""
-        kept = [result.kept for result in results if result.kept is not None]
-        stored = [item.row for item in kept if item.new]
-        # These too with all that is known: a crash may have come between their index and their line.
-        known = [item.row for item in kept if not item.new]
-        refused = [result.code for result in results if result.code is not None]
-        self.append("upload", token=token, status=status, stored=stored, known=known, refused=refused)
-
-    def append(self, event: str, **facts: object) -> None:
-        """Append one line, durably."""
-        self._together.do({"event": event, **facts})
-
-    def _append_all(self, all_said: Sequence[dict[str, Any]]) -> list[Head]:
-        """Append the lines of several requests, waiting for the disk once."""
-        heads, encoded, head = [], b"", self._head
-        for said in all_said:
-            line = {
-                "n": head.lines + 1,
-                "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                **said,
-                "previous": head.hash,
-            }
-            head = Head(head.lines + 1, _hash(line))
-            encoded += _encode({**line, "hash": head.hash}) + b"\n"
-            heads.append(head)
-        self._write(encoded)
+    def extend(self, more: Callable[[Head], tuple[list[bytes], Head]]) -> Head:
+        """Append, and wait for the disk once."""
+        lines, head = more(self._head)
+        self._write(b"".join(line + b"\n" for line in lines))
         self._head = head
         self._note_head()
-        return heads
+        return head
 
     def close(self) -> None:
-        """Close the log."""
+        """Close both files."""
         self._close()
 
     def _note_head(self) -> None:
@@ -143,14 +212,14 @@ class Audit:
         if torn:
             os.ftruncate(self._file.fileno(), size - len(torn))
         line = whole.rpartition(b"\n")[2]
-        return _checked(line) if line else Head(0, _START)
+        return checked_line(line) if line else Head(0, START)
 
 
 def _open(path: Path, flags: int = 0) -> FileIO:
     return FileIO(path, "r+b", opener=lambda name, _: os.open(name, os.O_RDWR | os.O_CREAT | flags, 0o600))
 
 
-def _checked(line: bytes) -> Head:
+def checked_line(line: bytes) -> Head:
     """Return number and hash of a line whose hash is right."""
     number = 1
     try:
@@ -165,30 +234,30 @@ def _checked(line: bytes) -> Head:
     return Head(number, digest)
 
 
-def verify_audit(folder: Path) -> Head:
+def verify_audit(ledger: Ledger) -> Head:
     """Check a whole log; return how far it goes.
 
     Raises:
         AuditError: a line was changed, added, moved or taken away.
     """
-    head = Head(0, _START)
-    for line in read_audit(folder):
+    head = Head(0, START)
+    for line in read_audit(ledger):
         head = line.head
     return head
 
 
-def read_audit(folder: Path, *, use_head: bool = True) -> Iterator[Line]:
+def read_audit(ledger: Ledger, *, use_head: bool = True) -> Iterator[Line]:
     """Yield the lines of a log, and check them on the way; ``use_head`` says whether its end is known, too.
 
     Raises:
         AuditError: a line was changed, added, moved or taken away.
     """
-    head = Head(0, _START)
-    noted = _noted_head(folder / "audit.head") if use_head else None
-    for line in _lines(folder / "audit.log"):
+    head = Head(0, START)
+    noted = ledger.noted() if use_head else None
+    for line in ledger.lines():
         number = head.lines + 1
         try:
-            found = _checked(line)
+            found = checked_line(line)
         except AuditError:
             raise AuditError(number) from None
         said: dict[str, Any] = json.loads(line)
@@ -200,23 +269,6 @@ def read_audit(folder: Path, *, use_head: bool = True) -> Iterator[Line]:
         yield Line(head, said)
     if noted is not None and noted.lines > head.lines:
         raise AuditError(head.lines + 1)
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    try:
-        with path.open("rb") as file:
-            for line in file:
-                yield line.removesuffix(b"\n")
-    except FileNotFoundError:
-        return
-
-
-def _noted_head(path: Path) -> Head | None:
-    try:
-        lines, digest = path.read_text("ascii").split()
-        return Head(int(lines), digest)
-    except (FileNotFoundError, ValueError):  # none yet, or torn by a crash
-        return None
 
 
 def _encode(line: dict[str, Any]) -> bytes:

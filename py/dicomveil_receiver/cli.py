@@ -15,8 +15,8 @@ from dicomveil.verifying import verify_instance
 from dicomveil_receiver.app import make_app
 from dicomveil_receiver.audit import Audit, AuditError
 from dicomveil_receiver.commands import COMMANDS, run_command
+from dicomveil_receiver.keeping import Keeping, keeping_of
 from dicomveil_receiver.logs import Log, quiet_others
-from dicomveil_receiver.outbox import Outbox
 from dicomveil_receiver.sealing import spool_kind
 from dicomveil_receiver.services import Services
 from dicomveil_receiver.serving import bind, make_server, tls_context, url_of
@@ -70,27 +70,23 @@ def _serve(settings: Settings) -> int:
     log = Log()
     quiet_others(log)
     tls = tls_context(settings)
-    with (
-        closing(bind(settings)) as listener,
-        closing(_open(settings)) as store,
-        closing(_open_audit(store)) as audit,
-        _forwarding(settings, store, log),
-    ):
-        tokens = Tokens(store.control / "tokens.json")
+    with closing(bind(settings)) as listener, closing(keeping_of(settings)) as keeping:
+        store, audit, tokens = _open(settings, keeping)
         if secret := _first_token(tokens):
             print(f"Upload token, shown only now: {secret}", flush=True)
         services = Services(settings, store, tokens, audit, verify_instance, log)
         server = make_server(make_app(services), settings, log, tls)
-        print(url_of(settings, listener), flush=True)
-        log.event("started", instances=store.index.count())
-        server.run(sockets=[listener])
+        with _forwarding(settings, keeping, store, log):
+            print(url_of(settings, listener), flush=True)
+            log.event("started", instances=store.index.count())
+            server.run(sockets=[listener])
         log.event("stopped")
     return _OK
 
 
 def _first_token(tokens: Tokens) -> str | None:
     try:
-        return None if tokens.list() else tokens.add(_FIRST_NAME)
+        return tokens.add_first(_FIRST_NAME)
     except ValueError:
         raise SettingsError("tokens.json in the storage is damaged: move it away to begin anew") from None
     except OSError:
@@ -98,7 +94,7 @@ def _first_token(tokens: Tokens) -> str | None:
 
 
 @contextmanager
-def _forwarding(settings: Settings, store: Store, log: Log) -> Iterator[None]:
+def _forwarding(settings: Settings, keeping: Keeping, store: Store, log: Log) -> Iterator[None]:
     if settings.forward_to is None:
         yield
         return
@@ -110,10 +106,10 @@ def _forwarding(settings: Settings, store: Store, log: Log) -> Iterator[None]:
     archive = settings.forward_to.rstrip("/") + "/"
     secret = settings.forward_authorization
     authorization = secret.read_text("ascii").strip() if secret is not None else ""
-    outbox, authorities = Outbox(store.index), settings.forward_ca
+    outbox, authorities = keeping.outbox(), settings.forward_ca
     try:
         forwarder = Forwarder(
-            outbox, store.folder, archive, log, authorization=authorization, authorities=authorities
+            outbox, store.objects, archive, log, authorization=authorization, authorities=authorities
         )
     except (OSError, ssl.SSLError):
         raise SettingsError("forward-ca: the file holds no certificates in PEM") from None
@@ -124,22 +120,16 @@ def _forwarding(settings: Settings, store: Store, log: Log) -> Iterator[None]:
         forwarder.stop()
 
 
-def _open_audit(store: Store) -> Audit:
+def _open(settings: Settings, keeping: Keeping) -> tuple[Store, Audit, Tokens]:
     try:
-        return Audit(store.control)
+        store = keeping.store(spool_kind(settings.seal_to), forward=settings.forward_to is not None)
+        return store, keeping.audit(), keeping.tokens()
+    except BlockingIOError:
+        raise SettingsError("storage is in use by another running receiver") from None
     except AuditError:
         raise SettingsError(
             "the audit log is not as it was written: look with audit verify, then move audit.log and "
             "audit.head away to begin a new one"
         ) from None
-    except OSError:
-        raise SettingsError("storage cannot be read or written") from None
-
-
-def _open(settings: Settings) -> Store:
-    try:
-        return Store(settings.storage, spool_kind(settings.seal_to), forward=settings.forward_to is not None)
-    except BlockingIOError:
-        raise SettingsError("storage is in use by another running receiver") from None
     except (OSError, sqlite3.Error):
-        raise SettingsError("storage cannot be opened or written") from None
+        raise SettingsError(keeping.unusable) from None

@@ -3,45 +3,61 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sqlite3
 import sys
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from dicomveil_receiver.audit import AuditError, verify_audit
 from dicomveil_receiver.durable import make_folders
-from dicomveil_receiver.index import Index
-from dicomveil_receiver.outbox import Outbox
+from dicomveil_receiver.keeping import FolderKeeping, Keeping, keeping_of
 from dicomveil_receiver.reindexing import reindex
 from dicomveil_receiver.sealing import new_identity, read_identities, unseal
-from dicomveil_receiver.spool import SEALED_SUFFIX
-from dicomveil_receiver.store import CONTROL
-from dicomveil_receiver.tokens import Tokens
+from dicomveil_receiver.settings import WHERE, Settings, SettingsError, load_settings
 
 __all__ = ["COMMANDS", "run_command"]
 
 COMMANDS = frozenset({"token", "audit", "outbox", "identity", "unseal", "reindex"})
 _OK, _FOUND, _WRONG_USE = 0, 1, 2
+_DAMAGED = "the list of the tokens in the storage is damaged"
 
 
 def run_command(argv: Sequence[str]) -> int:
     """Run a command; return its exit status: 0, 1 when a check found something, 2 for wrong use."""
     options = _parser().parse_args(argv)
-    control = options.storage / CONTROL if "storage" in options else Path()
-    if "storage" in options and not control.is_dir():
-        return _wrong("storage: this folder is not one of a receiver")
+    command: Callable[[argparse.Namespace], int] = options.run
     try:
-        command: int = options.run(control, options)
+        return command(options)
+    except SettingsError as error:
+        return _wrong(str(error))
     except (OSError, sqlite3.Error):
         return _wrong("storage cannot be read or written")
-    return command
+
+
+@contextmanager
+def _keeping(options: argparse.Namespace) -> Iterator[Keeping]:
+    with closing(keeping_of(_settings(options))) as keeping:
+        keeping.check()
+        yield keeping
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    given = {name: value for name, value in vars(options).items() if name in WHERE}
+    return load_settings(given, os.environ, options.settings, receiving=False)
 
 
 def _parser() -> argparse.ArgumentParser:
     storage = argparse.ArgumentParser(add_help=False)
-    storage.add_argument("--storage", type=Path, required=True, metavar="DIR", help="the receiver's folder")
+    storage.add_argument("--settings", type=Path, metavar="FILE", help="the receiver's settings in TOML")
+    for item in fields(Settings):
+        if item.name in WHERE:
+            flag = "--" + item.name.replace("_", "-")
+            kind: type = item.metadata["kind"]
+            storage.add_argument(flag, metavar=kind.__name__.upper(), help=item.metadata["help"])
     parser = argparse.ArgumentParser(prog="dicomveil receive")
     commands = parser.add_subparsers(required=True)
 
@@ -81,26 +97,24 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _tokens(control: Path) -> Tokens:
-    return Tokens(control / "tokens.json")
-
-
-def _add(control: Path, options: argparse.Namespace) -> int:
+def _add(options: argparse.Namespace) -> int:
     if options.days is not None and not 0 < options.days <= 36500:
         return _wrong("days must be from 1 to 36500")
     expires = datetime.now(UTC) + timedelta(days=options.days) if options.days is not None else None
-    try:
-        print(_tokens(control).add(options.name, expires=expires))
-    except ValueError as error:
-        return _wrong(str(error))
+    with _keeping(options) as keeping:
+        try:
+            print(keeping.tokens().add(options.name, expires=expires))
+        except ValueError as error:
+            return _wrong(str(error))
     return _OK
 
 
-def _list(control: Path, _options: argparse.Namespace) -> int:
-    try:
-        tokens = _tokens(control).list()
-    except ValueError:
-        return _wrong("tokens.json in the storage is damaged")
+def _list(options: argparse.Namespace) -> int:
+    with _keeping(options) as keeping:
+        try:
+            tokens = keeping.tokens().list()
+        except ValueError:
+            return _wrong(_DAMAGED)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     for token in tokens:
         state = "revoked" if token.revoked else "usable" if token.usable(now) else "expired"
@@ -108,29 +122,31 @@ def _list(control: Path, _options: argparse.Namespace) -> int:
     return _OK
 
 
-def _revoke(control: Path, options: argparse.Namespace) -> int:
-    try:
-        _tokens(control).revoke(options.name)
-    except KeyError:
-        return _wrong("there is no token of this name")
-    except ValueError:
-        return _wrong("tokens.json in the storage is damaged")
+def _revoke(options: argparse.Namespace) -> int:
+    with _keeping(options) as keeping:
+        try:
+            keeping.tokens().revoke(options.name)
+        except KeyError:
+            return _wrong("there is no token of this name")
+        except ValueError:
+            return _wrong(_DAMAGED)
     return _OK
 
 
-def _verify_audit(control: Path, _options: argparse.Namespace) -> int:
-    try:
-        head = verify_audit(control)
-    except AuditError as error:
-        print(f"dicomveil receive: {error}", file=sys.stderr)
-        return _FOUND
+def _verify_audit(options: argparse.Namespace) -> int:
+    with _keeping(options) as keeping:
+        try:
+            head = verify_audit(keeping.ledger())
+        except AuditError as error:
+            print(f"dicomveil receive: {error}", file=sys.stderr)
+            return _FOUND
     print(f"{head.lines} lines, as they were written; the last hash is {head.hash}")
     return _OK
 
 
-def _list_outbox(control: Path, _options: argparse.Namespace) -> int:
-    with closing(Index(control / "index.sqlite")) as index:
-        outbox = Outbox(index)
+def _list_outbox(options: argparse.Namespace) -> int:
+    with _keeping(options) as keeping:
+        outbox = keeping.outbox()
         refusals = outbox.refusals()
         print(f"{outbox.waiting()} waiting, {len(refusals)} refused by the archive")
     for uid, reason in refusals:
@@ -138,15 +154,19 @@ def _list_outbox(control: Path, _options: argparse.Namespace) -> int:
     return _FOUND if refusals else _OK
 
 
-def _retry(control: Path, _options: argparse.Namespace) -> int:
-    with closing(Index(control / "index.sqlite")) as index:
-        print(f"{Outbox(index).retry()} instances will be sent")
+def _retry(options: argparse.Namespace) -> int:
+    with _keeping(options) as keeping:
+        print(f"{keeping.outbox().retry()} instances will be sent")
     return _OK
 
 
-def _reindex(_control: Path, options: argparse.Namespace) -> int:
+def _reindex(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    if settings.database is not None:
+        return _wrong("reindex is for a storage in a folder: the database is backed up by its own tools")
+    FolderKeeping(settings.storage).check()
     try:
-        result = reindex(options.storage)
+        result = reindex(settings.storage)
     except BlockingIOError:
         return _wrong("storage is in use by a running receiver: stop it first")
     except AuditError as error:
@@ -156,7 +176,7 @@ def _reindex(_control: Path, options: argparse.Namespace) -> int:
     return _FOUND if result.missing else _OK
 
 
-def _identity(_control: Path, options: argparse.Namespace) -> int:
+def _identity(options: argparse.Namespace) -> int:
     try:
         print(new_identity(options.output))
     except OSError:
@@ -164,22 +184,23 @@ def _identity(_control: Path, options: argparse.Namespace) -> int:
     return _OK
 
 
-def _unseal(_control: Path, options: argparse.Namespace) -> int:
+def _unseal(options: argparse.Namespace) -> int:
     try:
         identities = read_identities(options.identity)
     except (OSError, ValueError):
         return _wrong("identity: the file cannot be read, or holds no private key of age")
     opened = failed = 0
-    for sealed in sorted(options.storage.glob(f"*/*/*.dcm{SEALED_SUFFIX}")):
-        target = options.output / sealed.relative_to(options.storage).with_suffix("")
-        if target.exists():
-            continue
-        try:
-            make_folders(target.parent)
-            unseal(sealed, target, identities)
-            opened += 1
-        except (OSError, ValueError):
-            failed += 1
+    with _keeping(options) as keeping:
+        for sealed in keeping.sealed():
+            target = (options.output / sealed.name).with_suffix("")
+            if target.exists():
+                continue
+            try:
+                make_folders(target.parent)
+                unseal(sealed.file, target, identities)
+                opened += 1
+            except (OSError, ValueError):
+                failed += 1
     print(f"{opened} unsealed, {failed} failed")
     return _FOUND if failed else _OK
 

@@ -12,15 +12,16 @@ from typing import Any
 import httpx
 
 from dicomveil_receiver.answer import DICOM_JSON
+from dicomveil_receiver.index import Row
 from dicomveil_receiver.logs import Log
-from dicomveil_receiver.outbox import Outbox, Waiting
+from dicomveil_receiver.objects import Objects
+from dicomveil_receiver.outbox import Claim, Outbox
 
 __all__ = ["Forwarder"]
 
 _BATCH = 10
 _IDLE_SECONDS = 1.0
 _TIMEOUT = httpx.Timeout(30, read=300)
-_CHUNK_BYTES = 1 << 20
 _OUT_OF_RESOURCES = range(0xA700, 0xA800)
 #: The archive may think otherwise later: not authorized (yet), too slow, too many, or trouble of its own.
 _COME_BACK = {401, 403, 404, 408, 429}
@@ -34,7 +35,7 @@ class Forwarder:
     def __init__(
         self,
         outbox: Outbox,
-        storage: Path,
+        objects: Objects,
         archive: str,
         log: Log,
         *,
@@ -42,7 +43,7 @@ class Forwarder:
         authorities: Path | None = None,
     ) -> None:
         self._outbox = outbox
-        self._storage = storage
+        self._objects = objects
         self._log = log
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="forwarder", daemon=True)
@@ -78,36 +79,38 @@ class Forwarder:
 
     def step(self) -> bool:
         """Send one batch; return whether there was one."""
-        batch = self._outbox.next_batch(_BATCH)
-        if not batch:
-            return False
-        stored, refused = self._send(batch)
-        for waiting in batch:
-            uid = waiting.sop_instance_uid
+        with self._outbox.claim(_BATCH) as claim:
+            if claim is not None:
+                self._forward(claim)
+        return claim is not None
+
+    def _forward(self, claim: Claim) -> None:
+        stored, refused = self._send(claim.batch)
+        for row in claim.batch:
+            uid = row.sop_instance_uid
             if uid in stored:
-                self._outbox.sent(waiting)
+                claim.sent(row)
             elif uid in refused:
-                self._outbox.refused(waiting, refused[uid])
-        left = len(batch) - len(stored) - len(refused)
-        seconds = self._outbox.postpone(batch[0].study_uid) if left else 0.0
+                claim.refused(row, refused[uid])
+        left = len(claim.batch) - len(stored) - len(refused)
+        seconds = claim.postpone() if left else 0.0
         self._log.event(
             "forwarded", stored=len(stored), refused=len(refused), postponed=left, seconds=round(seconds)
         )
-        return True
 
-    def _send(self, batch: Sequence[Waiting]) -> tuple[set[str], dict[str, int]]:
+    def _send(self, batch: Sequence[Row]) -> tuple[set[str], dict[str, int]]:
         """Return which instances the archive has, and which it refused, with its Failure Reasons."""
         boundary = secrets.token_hex(16)
-        body = _Body([self._path(waiting) for waiting in batch], boundary)
-        headers = {
-            "content-type": f'multipart/related; type="application/dicom"; boundary={boundary}',
-            "content-length": str(body.size),
-        }
         try:
+            body = _Body(self._objects, batch, boundary)
+            headers = {
+                "content-type": f'multipart/related; type="application/dicom"; boundary={boundary}',
+                "content-length": str(body.size),
+            }
             answer = self._client.post("studies", content=iter(body), headers=headers)
         except (httpx.HTTPError, OSError):
             return set(), {}
-        asked = {waiting.sop_instance_uid for waiting in batch}
+        asked = {row.sop_instance_uid for row in batch}
         module = _module(answer)
         stored = {uid for uid, _ in _items(module, _REFERENCED)} & asked
         failed = dict(_items(module, _FAILED))
@@ -115,9 +118,6 @@ class Forwarder:
             failed = {batch[0].sop_instance_uid: 0}
         later = {uid for uid, reason in failed.items() if reason in _OUT_OF_RESOURCES}
         return stored, {uid: failed[uid] for uid in (failed.keys() & asked) - stored - later}
-
-    def _path(self, waiting: Waiting) -> Path:
-        return self._storage / waiting.study_uid / waiting.series_uid / f"{waiting.sop_instance_uid}.dcm"
 
 
 def _trusting(authorities: Path | None) -> ssl.SSLContext:
@@ -130,21 +130,20 @@ def _trusting(authorities: Path | None) -> ssl.SSLContext:
 
 
 class _Body:
-    """A multipart body that is read from files as it is sent."""
+    """A multipart body that is read from objects as it is sent."""
 
-    def __init__(self, paths: Sequence[Path], boundary: str) -> None:
-        self._paths = paths
+    def __init__(self, objects: Objects, rows: Sequence[Row], boundary: str) -> None:
+        self._objects = objects
+        self._rows = rows
         self._head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
         self._end = f"--{boundary}--\r\n".encode()
-        whole = sum(path.stat().st_size for path in paths)
-        self.size = whole + len(paths) * (len(self._head) + 2) + len(self._end)
+        whole = sum(map(objects.size, rows))
+        self.size = whole + len(rows) * (len(self._head) + 2) + len(self._end)
 
     def __iter__(self) -> Iterator[bytes]:
-        for path in self._paths:
+        for row in self._rows:
             yield self._head
-            with path.open("rb") as file:
-                while chunk := file.read(_CHUNK_BYTES):
-                    yield chunk
+            yield from self._objects.read(row)
             yield b"\r\n"
         yield self._end
 

@@ -1,45 +1,23 @@
-"""The index of what is stored: one row per instance, in SQLite with a write-ahead log.
+"""The index of what is stored: one row per instance.
 
-An object is written before its row, and a row before the sender is told: so a row always has its object. An
-object without a row was never acknowledged: it is written again when it is sent again.
+An object is durable before its row, and a row before the sender is told: so a row always has its object. An
+object without a row was never acknowledged: it is written again when it is sent again. The primary key
+decides which of two instances with the same SOP Instance UID is stored, also between replicas.
 """
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from pathlib import Path
-from typing import NamedTuple
+from itertools import islice
+from typing import NamedTuple, TypeVar
+
+from dicomveil_receiver.database import Database, Transaction, numbered
 
 __all__ = ["Index", "Row"]
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS instance (
-    sop_instance_uid TEXT PRIMARY KEY,
-    study_uid TEXT NOT NULL,
-    series_uid TEXT NOT NULL,
-    sop_class TEXT NOT NULL,
-    transfer_syntax TEXT NOT NULL,
-    sha256 TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    received TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS instance_study ON instance (study_uid);
-CREATE TABLE IF NOT EXISTS outbox (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    sop_instance_uid TEXT NOT NULL UNIQUE,
-    study_uid TEXT NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    not_before REAL NOT NULL DEFAULT 0,
-    reason INTEGER
-) STRICT;
-CREATE INDEX IF NOT EXISTS outbox_study ON outbox (study_uid);
-"""
+_AT_ONCE = 500  # rows a statement
 
-_LOCK_SECONDS = 10
+Item = TypeVar("Item")
 
 
 class Row(NamedTuple):
@@ -54,69 +32,88 @@ class Row(NamedTuple):
     size: int
     received: str
 
+    def same(self, other: Row) -> bool:
+        """Tell whether both are the same instance, whenever it was received."""
+        return self[:-1] == other[:-1]
+
+
+_COLUMNS = ", ".join(Row._fields)
+
 
 class Index:
-    """The rows of a storage folder; safe to use from several threads."""
+    """The rows of a storage; safe to use from several threads."""
 
-    def __init__(self, path: Path) -> None:
-        self._lock = threading.Lock()
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its other files the same mode
-        self._connection = sqlite3.connect(
-            path, timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.executescript(_SCHEMA)
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def find(self, sop_instance_uid: str) -> Row | None:
-        """Return the row of an instance, or None."""
-        with self._lock:
-            row = self._connection.execute(
-                "SELECT * FROM instance WHERE sop_instance_uid = ?", (sop_instance_uid,)
-            ).fetchone()
-        return Row(*row) if row is not None else None
+    def check(self) -> None:
+        """Raise what the database does when it cannot be asked."""
+        with self._database.reading() as transaction:
+            transaction.run("SELECT 1")
 
-    def add(self, rows: Sequence[Row], *, forward: bool = False) -> None:
-        """Add or replace rows, and put them into the outbox: all on the disk when this returns, or none."""
-        with self.transaction() as cursor:
-            cursor.executemany("INSERT OR REPLACE INTO instance VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-            if forward:
-                cursor.executemany(
-                    "INSERT OR REPLACE INTO outbox (sop_instance_uid, study_uid) VALUES (?, ?)",
-                    [row[:2] for row in rows],
+    def find(self, sop_instance_uids: Iterable[str]) -> dict[str, Row]:
+        """Return SOP Instance UID -> row of those that are stored."""
+        found: dict[str, Row] = {}
+        with self._database.reading() as transaction:
+            for some in _slices(sop_instance_uids):
+                found.update(_find(transaction, some))
+        return found
+
+    def add(self, rows: Iterable[Row], *, forward: bool = False) -> dict[str, Row]:
+        """Add rows and put them into the outbox: all on the disk when this returns, or none.
+
+        Return the rows that were there before, of these SOP Instance UIDs: they stay as they are.
+        """
+        rows = list(rows)
+        before: dict[str, Row] = {}
+        with self._database.transaction() as transaction:
+            # In one order, so that replicas never wait for each other in a circle.
+            for some in _slices(sorted(rows)):
+                before.update(_add(transaction, some))
+            added = [row for row in rows if row.sop_instance_uid not in before]
+            for some in _slices(added if forward else ()):
+                texts, values = numbered([row[:2] for row in some])
+                transaction.run(
+                    f"INSERT INTO outbox (sop_instance_uid, study_uid) VALUES {texts}"  # noqa: S608 - names only
+                    " ON CONFLICT (sop_instance_uid) DO NOTHING",
+                    **values,
                 )
-
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Cursor]:
-        """All or nothing, and nobody else at the same time."""
-        with self._lock, closing(self._connection.cursor()) as cursor:
-            cursor.execute("BEGIN IMMEDIATE")
-            try:
-                yield cursor
-                cursor.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    cursor.execute("ROLLBACK")
-                raise
+        return before
 
     def digests(self, sop_instance_uids: Iterable[str]) -> dict[str, str]:
         """Return SOP Instance UID -> SHA-256 of those that are stored."""
-        found = {}
-        with self._lock, closing(self._connection.cursor()) as cursor:
-            for uid in sop_instance_uids:
-                row = cursor.execute(
-                    "SELECT sha256 FROM instance WHERE sop_instance_uid = ?", (uid,)
-                ).fetchone()
-                if row is not None:
-                    found[uid] = row[0]
-        return found
+        return {uid: row.sha256 for uid, row in self.find(sop_instance_uids).items()}
 
     def count(self) -> int:
         """Return the number of stored instances."""
-        with self._lock:
-            return int(self._connection.execute("SELECT count(*) FROM instance").fetchone()[0])
+        with self._database.reading() as transaction:
+            return int(transaction.run("SELECT count(*) FROM instance")[0][0])
 
-    def close(self) -> None:
-        """Write everything back into the one file and close it."""
-        with self._lock:
-            self._connection.close()
+
+def _slices(items: Iterable[Item]) -> Iterator[list[Item]]:
+    left = iter(items)
+    while some := list(islice(left, _AT_ONCE)):
+        yield some
+
+
+def _find(transaction: Transaction, sop_instance_uids: Sequence[str]) -> dict[str, Row]:
+    if not sop_instance_uids:
+        return {}
+    texts, values = numbered([sop_instance_uids])
+    rows = transaction.run(
+        f"SELECT {_COLUMNS} FROM instance WHERE sop_instance_uid IN {texts}",  # noqa: S608 - names only
+        **values,
+    )
+    return {row[0]: Row(*row) for row in rows}
+
+
+def _add(transaction: Transaction, rows: Sequence[Row]) -> dict[str, Row]:
+    """Add the rows that are not there; return those that are."""
+    texts, values = numbered(rows)
+    added = transaction.run(
+        f"INSERT INTO instance ({_COLUMNS}) VALUES {texts}"  # noqa: S608 - names only
+        " ON CONFLICT (sop_instance_uid) DO NOTHING RETURNING sop_instance_uid",
+        **values,
+    )
+    uids = {row.sop_instance_uid for row in rows} - {uid for (uid,) in added}
+    return _find(transaction, sorted(uids))

@@ -2,97 +2,128 @@
 
 An instance gets into the outbox in the transaction that makes it stored, so none is forgotten. Studies wait
 on their own: one that the archive cannot take now does not hold up the others. After a failure its instances
-go one by one, so one that the archive chokes on is found.
+go one by one, so one that the archive chokes on is found. A study is claimed while it is being sent: of
+several replicas one sends it, and when that one ends, however it ends, another goes on.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from dicomveil_receiver.index import Index
+from dicomveil_receiver.database import Database, Transaction, Transactions
+from dicomveil_receiver.index import Row
 
-__all__ = ["Outbox", "Waiting"]
+__all__ = ["Claim", "Outbox"]
 
 _FIRST_SECONDS, _LAST_SECONDS = 2.0, 3600.0
+_CANDIDATES = 50
 
 
-class Waiting(NamedTuple):
-    """An instance to be forwarded."""
+class Claim:
+    """Instances of one study to send now, in the order in which they came, and what becomes of them."""
 
-    sop_instance_uid: str
-    study_uid: str
-    series_uid: str
+    def __init__(self, batch: Sequence[Row], transactions: Transactions) -> None:
+        self.batch = batch
+        self._transactions = transactions
 
-
-class Outbox:
-    """The outbox of a storage folder."""
-
-    def __init__(self, index: Index) -> None:
-        self._index = index
-
-    def next_batch(self, most: int) -> list[Waiting]:
-        """Return the instances to send now: of one study, in the order in which they came."""
-        with self._index.transaction() as cursor:
-            study = cursor.execute(
-                "SELECT study_uid, max(attempts) FROM outbox WHERE reason IS NULL GROUP BY study_uid"
-                " HAVING max(not_before) <= ? ORDER BY min(number) LIMIT 1",
-                (time.time(),),
-            ).fetchone()
-            if study is None:
-                return []
-            rows = cursor.execute(
-                "SELECT i.sop_instance_uid, i.study_uid, i.series_uid FROM outbox o"
-                " JOIN instance i USING (sop_instance_uid)"
-                " WHERE o.study_uid = ? AND o.reason IS NULL ORDER BY o.number LIMIT ?",
-                (study[0], 1 if study[1] else most),
-            ).fetchall()
-        return [Waiting(*row) for row in rows]
-
-    def sent(self, waiting: Waiting) -> None:
+    def sent(self, row: Row) -> None:
         """The archive has it."""
-        with self._index.transaction() as cursor:
-            cursor.execute("DELETE FROM outbox WHERE sop_instance_uid = ?", waiting[:1])
-            cursor.execute("UPDATE outbox SET attempts = 0, not_before = 0 WHERE study_uid = ?", waiting[1:2])
-
-    def refused(self, waiting: Waiting, reason: int) -> None:
-        """The archive does not want it: keep its Failure Reason, and do not ask again unless told so."""
-        with self._index.transaction() as cursor:
-            cursor.execute(
-                "UPDATE outbox SET reason = ? WHERE sop_instance_uid = ?", (reason, waiting.sop_instance_uid)
+        with self._transactions() as transaction:
+            transaction.run("DELETE FROM outbox WHERE sop_instance_uid = :uid", uid=row.sop_instance_uid)
+            transaction.run(
+                "UPDATE outbox SET attempts = 0, not_before = 0 WHERE study_uid = :study", study=row.study_uid
             )
 
-    def postpone(self, study_uid: str) -> float:
+    def refused(self, row: Row, reason: int) -> None:
+        """The archive does not want it: keep its Failure Reason, and do not ask again unless told so."""
+        with self._transactions() as transaction:
+            transaction.run(
+                "UPDATE outbox SET reason = :reason WHERE sop_instance_uid = :uid",
+                reason=reason,
+                uid=row.sop_instance_uid,
+            )
+
+    def postpone(self) -> float:
         """The archive cannot take the study now: wait longer each time. Return the seconds."""
-        with self._index.transaction() as cursor:
-            row = cursor.execute(
-                "SELECT max(attempts) FROM outbox WHERE study_uid = ? AND reason IS NULL", (study_uid,)
-            ).fetchone()
-            attempts = int(row[0] or 0)
+        study = self.batch[0].study_uid
+        with self._transactions() as transaction:
+            ((before,),) = transaction.run(
+                "SELECT max(attempts) FROM outbox WHERE study_uid = :study AND reason IS NULL", study=study
+            )
+            attempts = int(before or 0)
             longest = min(_LAST_SECONDS, _FIRST_SECONDS * 2.0 ** min(attempts, 20))
             seconds = longest * random.uniform(0.5, 1.0)  # noqa: S311 - so that servers do not come in step
-            cursor.execute(
-                "UPDATE outbox SET attempts = ?, not_before = ? WHERE study_uid = ? AND reason IS NULL",
-                (attempts + 1, time.time() + seconds, study_uid),
+            transaction.run(
+                "UPDATE outbox SET attempts = :attempts, not_before = :moment"
+                " WHERE study_uid = :study AND reason IS NULL",
+                attempts=attempts + 1,
+                moment=time.time() + seconds,
+                study=study,
             )
         return seconds
 
+
+class Outbox:
+    """The outbox of a storage."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @contextmanager
+    def claim(self, most: int) -> Iterator[Claim | None]:
+        """Have the next batch to oneself while the block runs; None when there is nothing to send now."""
+        with self._database.claiming() as transactions:
+            with transactions() as transaction:
+                batch = self._next(transaction, most)
+            yield Claim(batch, transactions) if batch else None
+
+    def _next(self, transaction: Transaction, most: int) -> list[Row]:
+        studies = transaction.run(
+            "SELECT study_uid, max(attempts), min(number) FROM outbox WHERE reason IS NULL"
+            " GROUP BY study_uid HAVING max(not_before) <= :now ORDER BY min(number) LIMIT :most",
+            now=time.time(),
+            most=_CANDIDATES,
+        )
+        for study, attempts, first in studies:
+            # Who has a study's first row has the study: it stays until it was sent, or refused.
+            if not transaction.run(
+                f"SELECT number FROM outbox WHERE number = :first{self._database.skip_locked}",  # noqa: S608 - our text
+                first=first,
+            ):
+                continue
+            rows = transaction.run(
+                f"SELECT {_COLUMNS} FROM outbox o JOIN instance i ON i.sop_instance_uid = o.sop_instance_uid"  # noqa: S608 - our text
+                " WHERE o.study_uid = :study AND o.reason IS NULL ORDER BY o.number LIMIT :most",
+                study=study,
+                most=1 if attempts else most,
+            )
+            return [Row(*row) for row in rows]
+        return []
+
     def retry(self) -> int:
         """Try everything again, now: what was refused too. Return how many instances that are."""
-        with self._index.transaction() as cursor:
-            cursor.execute("UPDATE outbox SET reason = NULL, attempts = 0, not_before = 0")
-            return int(cursor.rowcount)
+        with self._database.transaction() as transaction:
+            return len(
+                transaction.run(
+                    "UPDATE outbox SET reason = NULL, attempts = 0, not_before = 0 RETURNING number"
+                )
+            )
 
     def waiting(self) -> int:
         """Return how many instances wait."""
-        with self._index.transaction() as cursor:
-            return int(cursor.execute("SELECT count(*) FROM outbox WHERE reason IS NULL").fetchone()[0])
+        with self._database.reading() as transaction:
+            return int(transaction.run("SELECT count(*) FROM outbox WHERE reason IS NULL")[0][0])
 
     def refusals(self) -> list[tuple[str, int]]:
         """Return SOP Instance UID and Failure Reason of each instance that the archive refused."""
-        with self._index.transaction() as cursor:
-            rows = cursor.execute(
+        with self._database.reading() as transaction:
+            rows = transaction.run(
                 "SELECT sop_instance_uid, reason FROM outbox WHERE reason IS NOT NULL ORDER BY number"
-            ).fetchall()
+            )
         return [(uid, reason) for uid, reason in rows]
+
+
+_COLUMNS = ", ".join(f"i.{name}" for name in Row._fields)

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from dicomveil.source import Source
 from dicomveil.verifying import Verified
+from dicomveil_receiver.objects import Staged
 from dicomveil_receiver.parts import Parts, is_dicom_part
 from dicomveil_receiver.reasons import ReceiverError
 from dicomveil_receiver.spool import Spool
-from dicomveil_receiver.store import Kept, Staged, Store, storage_errors
+from dicomveil_receiver.store import Kept, Store, storage_errors
 
 __all__ = ["Reception", "Result", "Verify"]
 

@@ -10,11 +10,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from dicomveil_receiver.audit import Audit, read_audit
+from dicomveil_receiver.audit import AuditFile, OpenAuditFile, read_audit
+from dicomveil_receiver.folder import CONTROL, object_in
 from dicomveil_receiver.index import Index, Row
 from dicomveil_receiver.locking import FolderLock
 from dicomveil_receiver.spool import SEALED_SUFFIX
-from dicomveil_receiver.store import CONTROL, is_uid
+from dicomveil_receiver.sqlite import SqliteDatabase
+from dicomveil_receiver.store import is_uid
 
 __all__ = ["Reindexed", "reindex"]
 
@@ -37,16 +39,16 @@ def reindex(storage: Path) -> Reindexed:
     lock = FolderLock(control / "lock")
     try:
         # Takes a torn line away. The file of the log's end may have been copied later than the log.
-        Audit(control, use_head=False).close()
+        OpenAuditFile(control, use_head=False).close()
         rows: dict[str, Row] = {}
-        for line in read_audit(control, use_head=False):
+        for line in read_audit(AuditFile(control), use_head=False):
             for event in ("stored", "known"):
                 rows.update((stored[0], Row(*stored)) for stored in line.said.get(event, ()))
         there = [row for row in rows.values() if _object(storage, row).is_file()]
         for name in ("index.sqlite", "index.sqlite-wal", "index.sqlite-shm"):
             (control / name).unlink(missing_ok=True)
-        with closing(Index(control / "index.sqlite")) as index:
-            index.add(there)
+        with closing(SqliteDatabase(control / "index.sqlite")) as database:
+            Index(database).add(there)
     finally:
         lock.release()
     return Reindexed(len(there), len(rows) - len(there))
@@ -55,5 +57,5 @@ def reindex(storage: Path) -> Reindexed:
 def _object(storage: Path, row: Row) -> Path:
     if not all(map(is_uid, (row.study_uid, row.series_uid, row.sop_instance_uid))):
         return storage / CONTROL / "none"
-    plain = storage / row.study_uid / row.series_uid / f"{row.sop_instance_uid}.dcm"
+    plain = object_in(storage, row)
     return plain if plain.is_file() else plain.with_name(plain.name + SEALED_SUFFIX)

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
@@ -78,7 +78,7 @@ def new_identity(path: Path) -> str:
     return recipient
 
 
-def unseal(sealed: Path, target: Path, identities: Sequence[Identity]) -> None:
+def unseal(sealed: BinaryIO, target: Path, identities: Sequence[Identity]) -> None:
     """Decrypt one object into a new file, durably.
 
     Raises:
@@ -86,8 +86,8 @@ def unseal(sealed: Path, target: Path, identities: Sequence[Identity]) -> None:
     """
     half = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
-        with sealed.open("rb") as reader, open(half, "xb", opener=open_for_owner) as writer:
-            decrypt_io(reader, writer, list(identities))
+        with open(half, "xb", opener=open_for_owner) as writer:
+            decrypt_io(sealed, writer, list(identities))
             writer.flush()
             os.fsync(writer.fileno())
         move_durably(half, target)
@@ -113,15 +113,16 @@ class SealedSpool(Spool):
         """Open what has arrived, decrypted as it is read."""
         return _OpenedSource(self.path, self._key)
 
-    def settle(self) -> Path:
-        """Encrypt to the recipients, and put the result on the disk."""
+    def settle(self, *, durably: bool) -> Path:
+        """Encrypt to the recipients."""
         with (
             self.source() as source,
             open(self._sealed, "xb", opener=open_for_owner) as writer,
         ):
             encrypt_io(_Reader(source), writer, self._recipients)
             writer.flush()
-            os.fsync(writer.fileno())
+            if durably:
+                os.fsync(writer.fileno())
         self._given = self._sealed
         return self._sealed
 

@@ -12,12 +12,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from dicomveil_receiver.sealing import recipients_of
 
-__all__ = ["Settings", "SettingsError", "is_loopback", "load_settings"]
+__all__ = ["WHERE", "Settings", "SettingsError", "is_loopback", "load_settings"]
 
+#: The settings that say where everything is kept: the operator's commands take them, too.
+WHERE = frozenset(
+    {
+        "storage",
+        "bucket",
+        "bucket_endpoint",
+        "bucket_region",
+        "database",
+        "database_password",
+        "database_ca",
+    }
+)
 _KIB, _MIB, _GIB = 1 << 10, 1 << 20, 1 << 30
 
 
@@ -33,7 +45,29 @@ def _about(help_text: str, kind: type = str, *, many: bool = False) -> dict[str,
 class Settings:
     """What an operator can choose. Sizes are bytes, times seconds."""
 
-    storage: Path = field(metadata=_about("folder that keeps the instances (made if missing)", Path))
+    storage: Path = field(
+        metadata=_about(
+            "folder that keeps the instances, or with a bucket what arrives (made if missing)", Path
+        )
+    )
+    bucket: str | None = field(
+        default=None,
+        metadata=_about("keep the instances in S3-compatible storage: s3://bucket/prefix; needs database"),
+    )
+    bucket_endpoint: str | None = field(
+        default=None, metadata=_about("URL of S3-compatible storage that is not Amazon's")
+    )
+    bucket_region: str = field(default="us-east-1", metadata=_about("region of the bucket"))
+    database: str | None = field(
+        default=None,
+        metadata=_about("PostgreSQL that replicas share: postgresql://user@host/name; needs bucket"),
+    )
+    database_password: Path | None = field(
+        default=None, metadata=_about("file with the password for the database", Path)
+    )
+    database_ca: Path | None = field(
+        default=None, metadata=_about("certificates to trust for the database beside the system's, PEM", Path)
+    )
     host: str = field(
         default="127.0.0.1", metadata=_about("address to listen on; other than loopback needs TLS")
     )
@@ -127,6 +161,7 @@ class Settings:
             for origin in getattr(self, name):
                 if not _is_origin(origin):
                     raise SettingsError(f"{_flag(name)} must be an origin such as https://example.org")
+        self._check_shared()
         self._check_forwarding()
         try:
             recipients_of(self.seal_to)
@@ -138,6 +173,22 @@ class Settings:
                 raise SettingsError(f"{_flag(item.name)} is too small")
         if self.port > 0xFFFF:
             raise SettingsError("port is too large")
+
+    def _check_shared(self) -> None:
+        if (self.bucket is None) != (self.database is None):
+            raise SettingsError("bucket and database belong together: give both or none")
+        for name in ("database_password", "database_ca"):
+            path = getattr(self, name)
+            if path is not None and not path.is_file():
+                raise SettingsError(f"{_flag(name)}: there is no such file")
+        if self.bucket is not None:
+            parts = urlsplit(self.bucket)
+            if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment:
+                raise SettingsError("bucket must be s3://bucket or s3://bucket/prefix")
+        if self.bucket_endpoint is not None and not _is_origin(self.bucket_endpoint):
+            raise SettingsError("bucket-endpoint must be an origin such as https://s3.example.org")
+        if self.database is not None:
+            _check_database(self.database)
 
     def _check_forwarding(self) -> None:
         if self.forward_authorization is not None and not self.forward_authorization.is_file():
@@ -154,6 +205,27 @@ class Settings:
         origin = f"{parts.scheme}://{parts.netloc}"
         if not _is_origin(origin) or parts.query or parts.fragment:
             raise SettingsError("forward-to must be a URL such as https://archive.example/dicom-web")
+
+
+def _check_database(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        complete = parts.port != 0 and bool(parts.username) and len(parts.path) > 1
+    except ValueError:
+        complete = False
+        parts = urlsplit("")
+    query = parse_qs(parts.query)
+    if (
+        parts.scheme != "postgresql"
+        or not complete
+        or bool(parts.hostname) == ("host" in query)
+        or query.keys() - {"host"}
+    ):
+        raise SettingsError(
+            "database must be postgresql://user@host:port/name, or postgresql://user@/name?host=/folder/of/socket"
+        )
+    if parts.password is not None:
+        raise SettingsError("database must not hold the password: put it into a file, database-password")
 
 
 def is_loopback(host: str) -> bool:
@@ -205,9 +277,16 @@ def _converted(name: str, kind: type, many: bool, value: object) -> object:  # n
 
 
 def load_settings(
-    given: Mapping[str, object], environment: Mapping[str, str], file: Path | None = None
+    given: Mapping[str, object],
+    environment: Mapping[str, str],
+    file: Path | None = None,
+    *,
+    receiving: bool = True,
 ) -> Settings:
-    """Join command line (``given``, without what was not given), environment and file; check the result."""
+    """Join command line (``given``, without what was not given), environment and file; check the result.
+
+    Who is not ``receiving`` needs no folder for what arrives.
+    """
     named = {item.name: item for item in fields(Settings)}
     from_file: Mapping[str, object] = {}
     if file is not None:
@@ -227,6 +306,8 @@ def load_settings(
             if value is not None:
                 values[name] = _converted(name, kind, many, value)
                 break
+    if "storage" not in values and not receiving and "database" in values:
+        values["storage"] = Path()
     if "storage" not in values:
         raise SettingsError("storage is missing: name the folder that keeps the instances")
     settings = Settings(**values)

@@ -44,12 +44,13 @@ class Spool:
         """Open what has arrived, for reading; close it after use."""
         return FileSource(self.path)
 
-    def settle(self) -> Path:
-        """Put the bytes on the disk for good; return the file that has them in their final form.
+    def settle(self, *, durably: bool) -> Path:
+        """Return the file that has the bytes in their final form; ``durably`` puts them on the disk for good.
 
         From now on that file is the caller's to move or to remove.
         """
-        os.fsync(self._file.fileno())
+        if durably:
+            os.fsync(self._file.fileno())
         self._given = self.path
         return self.path
 

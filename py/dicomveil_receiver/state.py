@@ -32,12 +32,16 @@ class StateService:
     async def health(self, _request: Request) -> Response:
         """200 when an instance could be stored now, 503 when not; that it answers says that it lives."""
         services = self._services
-        ready = await to_thread.run_sync(services.store.ready, services.settings.min_free_bytes)
-        return JSONResponse({"status": "ok" if ready else "unavailable"}, 200 if ready else 503)
+        try:
+            await to_thread.run_sync(services.store.check, services.settings.min_free_bytes)
+        except ReceiverError:
+            return JSONResponse({"status": "unavailable"}, 503)
+        return JSONResponse({"status": "ok"})
 
     async def metrics(self, _request: Request) -> Response:
         """Prometheus' text format."""
-        stored = await to_thread.run_sync(self._services.store.index.count)
+        with storage_errors():
+            stored = await to_thread.run_sync(self._services.store.index.count)
         text = self._services.metrics.text(running=self._stow.running, stored=stored)
         return PlainTextResponse(text, media_type=CONTENT_TYPE)
 
@@ -46,7 +50,7 @@ class StateService:
 
         The question is a body, not a path: UIDs have no place in the logs of proxies.
         """
-        self._gate.admit(request)
+        await self._gate.admit(request)
         body = b""
         try:
             async for block in receive_blocks(request, self._services.settings, _MAX_BYTES):

@@ -45,10 +45,9 @@ class StowService:
     async def store(self, request: Request) -> Response:
         """Store what the body holds, and answer for each instance."""
         started = time.monotonic()
-        token = self._gate.admit(request)
+        token = await self._gate.admit(request)
         reception = self._open(request)
-        if not await to_thread.run_sync(self._services.store.ready, self._settings.min_free_bytes):
-            raise ReceiverError("storage-full")
+        await to_thread.run_sync(self._services.store.check, self._settings.min_free_bytes)
         with self._at_once.place(token.name):
             stopped = await self._receive(request, reception)
         status, body = store_answer(reception.results, stopped)

@@ -17,13 +17,14 @@ from typing import Any
 
 import httpx
 import pydicom
+import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from dicomveil.source import Source
 from dicomveil.verifying import Problem, Verified
 from dicomveil_receiver.app import make_app
-from dicomveil_receiver.audit import Audit
+from dicomveil_receiver.keeping import Keeping, keeping_of
 from dicomveil_receiver.logs import Log, quiet_others
 from dicomveil_receiver.reception import Verify
 from dicomveil_receiver.sealing import spool_kind
@@ -31,9 +32,11 @@ from dicomveil_receiver.services import Services
 from dicomveil_receiver.serving import bind, make_server, url_of
 from dicomveil_receiver.settings import Settings
 from dicomveil_receiver.store import Store
-from dicomveil_receiver.tokens import Tokens
+from receiver.servers import Shared
 
 ROOT = Path(__file__).parents[2]
+#: A behaviour of both ways to keep things: in a folder, and in a bucket and a database.
+both = pytest.mark.parametrize("kind", ["folder", "shared"], indirect=True)
 BOUNDARY = "the-boundary"
 NOT_CLEAN = "not-clean-in-this-test"
 
@@ -110,7 +113,9 @@ class Endpoint:
     token: str
     storage: Path
     store: Store | None = None
+    keeping: Keeping | None = None
     log: io.StringIO | None = None
+    shared: Shared | None = None
 
     def headers(self) -> dict[str, str]:
         """Return the headers of a correct Store request."""
@@ -125,11 +130,49 @@ class Endpoint:
         """Send instances."""
         return self.post(multipart(*instances), path)
 
+    def retried(self, *instances: bytes) -> httpx.Response:
+        """Send instances as a sender does: again, for a while, when the server says so."""
+        end = time.monotonic() + 20
+        while (answer := self.store_instances(*instances)).status_code == 503 and time.monotonic() < end:
+            time.sleep(0.5)
+        return answer
+
+    def digests(self, uids: list[str]) -> dict[str, str]:
+        """Ask which instances are stored."""
+        headers = {"authorization": f"Bearer {self.token}"}
+        answer = httpx.post(self.url + "digests", json={"instances": uids}, headers=headers, timeout=30)
+        told: dict[str, str] = answer.json()["digests"]
+        return told
+
     def files(self) -> list[str]:
-        """Return the names of what is stored, without the control folder."""
+        """Return the names of what is stored, as a folder has them, without the control folder."""
+        if self.shared is not None:
+            return self.shared.files()
         files = (path for path in self.storage.rglob("*") if path.is_file())
         names = (path.relative_to(self.storage).as_posix() for path in files)
         return sorted(name for name in names if not name.startswith(".dicomveil/"))
+
+    def content(self, name: str) -> bytes:
+        """Return the bytes of what is stored under a name."""
+        return (self.storage / name).read_bytes() if self.shared is None else self.shared.content(name)
+
+    def stamp(self, name: str) -> tuple[object, ...]:
+        """Return what changes when something is written under a name."""
+        if self.shared is not None:
+            return self.shared.stamp(name)
+        status = (self.storage / name).stat()
+        return status.st_ino, status.st_mtime_ns
+
+    def lose(self, name: str) -> None:
+        """Remove what is stored under a name, as no endpoint does."""
+        if self.shared is None:
+            (self.storage / name).unlink()
+        else:
+            self.shared.lose(name)
+
+    def where(self) -> list[str]:
+        """Return what a command is told about where everything is kept."""
+        return self.shared.arguments() if self.shared is not None else ["--storage", str(self.storage)]
 
     def spooled(self) -> list[Path]:
         """Return the spool files."""
@@ -137,30 +180,37 @@ class Endpoint:
 
 
 @contextmanager
-def running(folder: Path, verify: Verify = marker_verify, **settings: Any) -> Iterator[Endpoint]:  # noqa: ANN401
+def running(
+    folder: Path,
+    verify: Verify = marker_verify,
+    *,
+    shared: Shared | None = None,
+    **settings: Any,  # noqa: ANN401
+) -> Iterator[Endpoint]:
     """Run the endpoint in a thread of this process, on a free port of loopback."""
-    chosen = Settings(storage=folder, **{"port": 0, **settings})
+    places = shared.settings if shared is not None else {}
+    chosen = Settings(storage=folder, **{"port": 0, **places, **settings})
     chosen.check()
     wait_for_stopping(folder)
     output = io.StringIO()
     log = Log(output)
     quiet_others(log)
-    store = Store(folder, spool_kind(chosen.seal_to), forward=chosen.forward_to is not None)
-    tokens = Tokens(store.control / "tokens.json")
+    keeping = keeping_of(chosen)
+    store = keeping.store(spool_kind(chosen.seal_to), forward=chosen.forward_to is not None)
+    tokens, audit = keeping.tokens(), keeping.audit()
     token = tokens.add(f"test-{len(tokens.list())}")
-    audit = Audit(store.control)
     services = Services(chosen, store, tokens, audit, verify, log)
     listener = bind(chosen)
     server = make_server(make_app(services), chosen, log)
 
     def serve() -> None:
-        with closing(store), closing(audit), closing(listener):
+        with closing(keeping), closing(listener):
             server.run(sockets=[listener])
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     try:
-        yield Endpoint(url_of(chosen, listener), token, folder, store, output)
+        yield Endpoint(url_of(chosen, listener), token, folder, store, keeping, output, shared)
     finally:
         # uvicorn takes 0.2 s to stop: nobody waits for it but the next server of the same storage.
         server.should_exit = True
@@ -181,10 +231,15 @@ def wait_for_stopping(*folders: Path) -> None:
 
 @contextmanager
 def process(
-    folder: Path, *arguments: str, token: str | None = None, wrapped: Sequence[str] = ()
+    folder: Path,
+    *arguments: str,
+    token: str | None = None,
+    wrapped: Sequence[str] = (),
+    shared: Shared | None = None,
 ) -> Iterator[tuple[Endpoint, Any]]:
     """Run ``dicomveil receive`` as a process, ``wrapped`` in a command; yield endpoint and process."""
     command = [*wrapped, sys.executable, "-c", _MAIN, "--storage", str(folder), "--port", "0", *arguments]
+    command += shared.arguments() if shared is not None else []
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "py", ROOT / "tests")))}
     # The log goes into a file: a pipe that nobody reads would stop the server when it is full.
     log = folder.with_name(f"{folder.name}.stderr")
@@ -203,7 +258,7 @@ def process(
                 line = output.readline()
             if not line.startswith("http"):
                 raise RuntimeError(log.read_text())
-            yield Endpoint(line.strip(), token or "", folder), running_process
+            yield Endpoint(line.strip(), token or "", folder, shared=shared), running_process
         finally:
             running_process.kill()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dicomveil_receiver.audit import Audit, AuditError, Head, verify_audit
+from dicomveil_receiver.audit import Audit, AuditError, AuditFile, Head, OpenAuditFile, verify_audit
 from dicomveil_receiver.cli import main
 from receiver.support import NOT_CLEAN, Endpoint, make_instance, running, uid_of
 
@@ -42,17 +42,19 @@ def test_it_goes_on_after_a_restart(tmp_path: Path) -> None:
         with running(tmp_path) as endpoint:
             endpoint.store_instances(make_instance())
     assert [line["n"] for line in lines_of(tmp_path / ".dicomveil")] == [1, 2, 3]
-    assert verify_audit(tmp_path / ".dicomveil").lines == 3
+    assert verify_audit(AuditFile(tmp_path / ".dicomveil")).lines == 3
 
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     """Write a log of five lines."""
-    audit = Audit(tmp_path)
-    for number in range(5):
-        audit.append("test", number=number)
-    audit.close()
-    assert verify_audit(tmp_path) == audit.head
+    ledger = OpenAuditFile(tmp_path)
+    audit = Audit(ledger)
+    head = audit.append("test", number=0)
+    for number in range(1, 5):
+        head = audit.append("test", number=number)
+    ledger.close()
+    assert verify_audit(AuditFile(tmp_path)) == head
     return tmp_path
 
 
@@ -85,38 +87,40 @@ def test_every_change_is_found(log: Path, change: str, place: int) -> None:
         lines.insert(place, b"" if change == "blank" else b"\xff{]")
     (log / "audit.log").write_bytes(b"\n".join(lines) + b"\n")
     with pytest.raises(AuditError):
-        verify_audit(log)
+        verify_audit(AuditFile(log))
 
 
 def test_a_log_that_vanished_is_found(log: Path) -> None:
     """The second file knows that there was one, and a server refuses to begin anew unseen."""
     (log / "audit.log").unlink()
     with pytest.raises(AuditError):
-        verify_audit(log)
+        verify_audit(AuditFile(log))
     with pytest.raises(AuditError):
-        Audit(log)
+        Audit(OpenAuditFile(log))
 
 
 def test_a_line_that_a_crash_tore_is_taken_away(log: Path) -> None:
     """It was never acknowledged; the chain goes on behind the last whole line."""
     with (log / "audit.log").open("ab") as file:
         file.write(b'{"n":6,"time":"2026')
-    audit = Audit(log)
+    ledger = OpenAuditFile(log)
+    audit = Audit(ledger)
     audit.append("after")
-    audit.close()
-    assert verify_audit(log).lines == 6
+    ledger.close()
+    assert verify_audit(AuditFile(log)).lines == 6
 
 
 def test_a_head_that_lags_behind_is_no_harm(log: Path) -> None:
     """After a loss of power the second file may be old, torn or empty."""
     for text in ("00000000000000000003 " + str(lines_of(log)[2]["hash"]) + "\n", "0000", ""):
         (log / "audit.head").write_text(text)
-        assert verify_audit(log).lines == 5
+        assert verify_audit(AuditFile(log)).lines == 5
 
 
 def test_a_full_disk_leaves_no_half_line(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When a line cannot be written, it is as if it had never been begun."""
-    audit = Audit(log)
+    ledger = OpenAuditFile(log)
+    audit = Audit(ledger)
 
     def fail(_descriptor: int) -> None:
         raise OSError(28, "")
@@ -126,9 +130,9 @@ def test_a_full_disk_leaves_no_half_line(log: Path, monkeypatch: pytest.MonkeyPa
         with pytest.raises(OSError, match="28"):
             audit.append("lost")
     audit.append("kept")
-    audit.close()
+    ledger.close()
     assert [line["event"] for line in lines_of(log)][-2:] == ["test", "kept"]
-    assert verify_audit(log).lines == 6
+    assert verify_audit(AuditFile(log)).lines == 6
 
 
 def test_a_full_disk_is_answered(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +152,7 @@ def test_a_full_disk_is_answered(endpoint: Endpoint, monkeypatch: pytest.MonkeyP
 
 def test_an_empty_log_is_right(tmp_path: Path) -> None:
     """Nothing has happened yet."""
-    assert verify_audit(tmp_path) == Head(0, "0" * 64)
+    assert verify_audit(AuditFile(tmp_path)) == Head(0, "0" * 64)
 
 
 def test_the_command_verifies(endpoint: Endpoint, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,8 @@ from dicomveil_receiver.cli import main
 from dicomveil_receiver.forwarding import Forwarder
 from dicomveil_receiver.logs import Log
 from dicomveil_receiver.outbox import Outbox
-from receiver.support import Endpoint, make_instance, process, running, uid_of, wait_until
+from receiver.servers import Shared
+from receiver.support import Endpoint, both, make_instance, process, running, uid_of, wait_until
 
 
 @dataclass
@@ -93,19 +94,21 @@ class Setting:
 
 
 @pytest.fixture
-def setting(tmp_path: Path) -> Iterator[Setting]:
+def setting(tmp_path: Path, shared: Shared | None) -> Iterator[Setting]:
     """Put them together."""
     url = "http://127.0.0.1:1/"
-    with archive() as there, running(tmp_path / "storage", forward_to=url) as endpoint:
+    with archive() as there, running(tmp_path / "storage", shared=shared, forward_to=url) as endpoint:
         assert endpoint.store is not None
-        outbox = Outbox(endpoint.store.index)
+        assert endpoint.keeping is not None
+        outbox = endpoint.keeping.outbox()
         forwarder = Forwarder(
-            outbox, endpoint.storage, there.url, Log(io.StringIO()), authorization="Basic eA=="
+            outbox, endpoint.store.objects, there.url, Log(io.StringIO()), authorization="Basic eA=="
         )
         yield Setting(endpoint, there, outbox, forwarder)
         forwarder._client.close()
 
 
+@both
 def test_what_is_stored_is_forwarded_once_in_order(setting: Setting) -> None:
     """Instances go in the order in which they came, with the archive's credentials, and then never again."""
     instances = [make_instance() for _ in range(12)]
@@ -121,12 +124,14 @@ def test_what_is_stored_is_forwarded_once_in_order(setting: Setting) -> None:
     assert not setting.forwarder.step()
 
 
+@both
 def test_what_is_refused_here_is_not_forwarded(setting: Setting) -> None:
     """An uncleaned instance never gets into the outbox."""
     setting.endpoint.store_instances(make_instance(clean=False))
     assert setting.outbox.waiting() == 0
 
 
+@both
 def test_an_archives_refusal_is_kept_and_shown(setting: Setting, capsys: pytest.CaptureFixture[str]) -> None:
     """The others of the study go on; ``outbox list`` shows the reason, ``outbox retry`` sends again."""
     bad, good = make_instance(), make_instance()
@@ -136,7 +141,7 @@ def test_an_archives_refusal_is_kept_and_shown(setting: Setting, capsys: pytest.
     assert setting.outbox.refusals() == [(uid_of(bad), 0xA900)]
     assert setting.outbox.waiting() == 0
     assert not setting.forwarder.step()
-    storage = ["--storage", str(setting.endpoint.storage)]
+    storage = setting.endpoint.where()
     assert main(["outbox", "list", *storage]) == 1
     assert f"{uid_of(bad)}\tA900H" in capsys.readouterr().out
     setting.archive.refuse.clear()
@@ -160,13 +165,15 @@ def test_an_archive_in_trouble_is_asked_again_later(setting: Setting, status: in
     assert setting.outbox.waiting() == 0
 
 
+@both
 def test_an_archive_that_is_down_is_asked_again_later(setting: Setting) -> None:
     """No connection is no refusal."""
     setting.endpoint.store_instances(make_instance())
     with contextlib.closing(socket.socket()) as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/"
-        down = Forwarder(setting.outbox, setting.endpoint.storage, url, Log(io.StringIO()))
+        assert setting.endpoint.store is not None
+        down = Forwarder(setting.outbox, setting.endpoint.store.objects, url, Log(io.StringIO()))
         assert down.step()
         down._client.close()
     assert setting.outbox.waiting() == 1
@@ -183,6 +190,7 @@ def test_only_a_named_instance_counts_as_stored(setting: Setting, answer: bytes)
     assert setting.outbox.waiting() == 1
 
 
+@both
 def test_one_study_does_not_hold_up_another(setting: Setting) -> None:
     """While a study waits, others are sent."""
     stuck, other = make_instance(study="2.25.11"), make_instance(study="2.25.12")
@@ -195,6 +203,7 @@ def test_one_study_does_not_hold_up_another(setting: Setting) -> None:
     assert setting.outbox.waiting() == 1
 
 
+@both
 def test_an_instance_that_the_archive_chokes_on_is_found(setting: Setting) -> None:
     """After a whole batch failed, instances go alone; one that is answered 400 then is refused."""
     setting.archive.status = 400
@@ -202,17 +211,20 @@ def test_an_instance_that_the_archive_chokes_on_is_found(setting: Setting) -> No
     setting.endpoint.store_instances(make_instance(), make_instance())
     setting.forwarder.step()
     assert setting.outbox.refusals() == []
-    with setting.outbox._index.transaction() as cursor:
-        cursor.execute("UPDATE outbox SET not_before = 0")
+    with setting.outbox._database.transaction() as transaction:
+        transaction.run("UPDATE outbox SET not_before = 0")
     setting.forwarder.step()
     assert len(setting.outbox.refusals()) == 1
     assert setting.outbox.waiting() == 1
 
 
+@both
 def test_waiting_grows_and_has_an_end(setting: Setting) -> None:
     """Twice as long each time, with jitter, at most an hour."""
     setting.endpoint.store_instances(make_instance())
-    seconds = [setting.outbox.postpone("2.25.1") for _ in range(30)]
+    with setting.outbox.claim(1) as claim:
+        assert claim is not None
+        seconds = [claim.postpone() for _ in range(30)]
     assert 1 <= seconds[0] <= 2
     assert all(second <= 3600 for second in seconds)
     assert seconds[-1] >= 1800

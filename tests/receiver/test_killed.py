@@ -13,22 +13,24 @@ from pathlib import Path
 
 import httpx
 
-from dicomveil_receiver.audit import verify_audit
-from receiver.support import Endpoint, make_instance, process, uid_of
+from dicomveil_receiver.cli import main
+from receiver.servers import Shared
+from receiver.support import Endpoint, both, make_instance, process, uid_of
 
 KILLS = int(os.environ.get("DICOMVEIL_KILLS", "3"))
 UPLOAD = 200 if KILLS > 10 else 60
 BATCH = 4
 
 
-def test_kills_at_random_moments_lose_nothing(tmp_path: Path) -> None:
+@both
+def test_kills_at_random_moments_lose_nothing(tmp_path: Path, shared: Shared | None) -> None:
     """After every kill and restart the sender asks what is stored, and goes on with the rest."""
     instances: dict[str, bytes] = {}
     digests: dict[str, str] = {}
     acknowledged: set[str] = set()
     token = None
     for kill in range(KILLS + 1):
-        with process(tmp_path, token=token) as (endpoint, server):
+        with process(tmp_path, token=token, shared=shared) as (endpoint, server):
             token = endpoint.token
             stored = check(endpoint, digests)
             assert acknowledged <= stored
@@ -45,7 +47,8 @@ def test_kills_at_random_moments_lose_nothing(tmp_path: Path) -> None:
             uploading.join(60)
             assert not uploading.is_alive()
             assert kill < KILLS or check(endpoint, digests) == set(instances)
-    assert verify_audit(tmp_path / ".dicomveil").lines > 0
+    where = shared.arguments() if shared is not None else ["--storage", str(tmp_path)]
+    assert main(["audit", "verify", *where]) == 0
 
 
 def upload(endpoint: Endpoint, instances: dict[str, bytes], left: list[str], acknowledged: set[str]) -> None:
@@ -66,7 +69,7 @@ def check(endpoint: Endpoint, digests: dict[str, str]) -> set[str]:
     visible = [Path(name) for name in endpoint.files()]
     assert len({path.stem for path in visible}) == len(visible)
     for path in visible:
-        content = (endpoint.storage / path).read_bytes()
+        content = endpoint.content(path.as_posix())
         assert hashlib.sha256(content).hexdigest() == digests[path.stem]
     answer = httpx.post(
         endpoint.url + "digests",

@@ -15,7 +15,7 @@ import pytest
 from dicomveil_receiver.cli import main
 from dicomveil_receiver.limits import AtOnce, RateLimit
 from dicomveil_receiver.reasons import ReceiverError
-from dicomveil_receiver.tokens import Tokens
+from dicomveil_receiver.tokens import TokenFile, Tokens
 from receiver.support import Endpoint, make_instance, multipart, running, uid_of, wait_until
 
 
@@ -61,7 +61,7 @@ def test_a_token_has_so_many_requests_a_minute(tmp_path: Path) -> None:
         body = multipart(make_instance())
         assert [endpoint.post(body).status_code for _ in range(4)] == [200, 200, 200, 429]
         assert "retry-after" in endpoint.post(body).headers
-        other = Tokens(tmp_path / ".dicomveil" / "tokens.json").add("other")
+        other = Tokens(TokenFile(tmp_path / ".dicomveil" / "tokens.json")).add("other")
         assert endpoint.post(body, authorization=f"Bearer {other}").status_code == 200
 
 

@@ -72,6 +72,7 @@ def test_the_page_connects_only_home_and_to_the_endpoints(server: Endpoint, path
     assert found["script-src"] == "'self' 'wasm-unsafe-eval'"
     assert found["frame-ancestors"] == found["base-uri"] == found["form-action"] == "'none'"
     assert found["worker-src"] == "'self'"
+    assert found["media-src"] == "blob:"
     assert "unsafe-inline" not in str(found)
 
 

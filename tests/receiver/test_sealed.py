@@ -19,8 +19,10 @@ from dicomveil.source import Source
 from dicomveil.verifying import Verified
 from dicomveil_receiver.cli import main
 from dicomveil_receiver.sealing import SealedSpool, recipients_of
+from receiver.servers import Shared
 from receiver.support import (
     Endpoint,
+    both,
     make_instance,
     marker_verify,
     multipart,
@@ -40,19 +42,18 @@ def key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[Path, str]:
 
 
 @pytest.fixture
-def sealed(tmp_path: Path, key: tuple[Path, str]) -> Iterator[Endpoint]:
+def sealed(tmp_path: Path, key: tuple[Path, str], shared: Shared | None) -> Iterator[Endpoint]:
     """Run a server that seals."""
-    with running(tmp_path / "storage", seal_to=(key[1],)) as endpoint:
+    with running(tmp_path / "storage", shared=shared, seal_to=(key[1],)) as endpoint:
         yield endpoint
 
 
 def unseal(endpoint: Endpoint, key: Path, output: Path) -> int:
     """Run the command."""
-    return main(
-        ["unseal", "--storage", str(endpoint.storage), "--identity", str(key), "--output", str(output)]
-    )
+    return main(["unseal", *endpoint.where(), "--identity", str(key), "--output", str(output)])
 
 
+@both
 def test_the_private_key_restores_what_was_sent(
     sealed: Endpoint, key: tuple[Path, str], tmp_path: Path
 ) -> None:
@@ -86,24 +87,28 @@ def test_nothing_of_an_instance_is_on_the_disk_in_the_clear(tmp_path: Path, key:
     assert not any(secret in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 
+@both
 def test_asking_twice_stores_once_sealed_too(sealed: Endpoint) -> None:
     """The index knows the digest of what was received."""
     instance = make_instance()
     assert sealed.store_instances(instance).status_code == 200
-    before = (sealed.storage / sealed.files()[0]).read_bytes()
+    before = sealed.content(sealed.files()[0])
     assert sealed.store_instances(instance).status_code == 200
-    assert (sealed.storage / sealed.files()[0]).read_bytes() == before
+    assert sealed.content(sealed.files()[0]) == before
     assert sealed.store_instances(make_instance(uid=uid_of(instance))).status_code == 409
 
 
-def test_what_was_stored_unsealed_is_not_stored_again(tmp_path: Path, key: tuple[Path, str]) -> None:
+@both
+def test_what_was_stored_unsealed_is_not_stored_again(
+    tmp_path: Path, key: tuple[Path, str], shared: Shared | None
+) -> None:
     """Sealing can be switched on, or off, later: what is there counts, either way."""
     first, second = make_instance(), make_instance()
-    with running(tmp_path / "storage") as endpoint:
+    with running(tmp_path / "storage", shared=shared) as endpoint:
         endpoint.store_instances(first)
-    with running(tmp_path / "storage", seal_to=(key[1],)) as endpoint:
+    with running(tmp_path / "storage", shared=shared, seal_to=(key[1],)) as endpoint:
         assert endpoint.store_instances(first, second).status_code == 200
-    with running(tmp_path / "storage") as endpoint:
+    with running(tmp_path / "storage", shared=shared) as endpoint:
         assert endpoint.store_instances(first, second).status_code == 200
         assert sorted(Path(name).suffixes[-1] for name in endpoint.files()) == [".age", ".dcm"]
 

@@ -18,11 +18,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from dicomveil_receiver import index, spool
-from dicomveil_receiver.store import Store, is_uid
+from dicomveil_receiver import spool, sqlite
+from dicomveil_receiver.folder import FolderObjects
+from dicomveil_receiver.store import is_uid
+from receiver.servers import Shared
 from receiver.support import (
     BOUNDARY,
     Endpoint,
+    both,
     content_type,
     make_instance,
     multipart,
@@ -100,7 +103,7 @@ def test_an_index_that_is_locked_is_told_and_gone_on_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """503 while another process holds the index; afterwards the instance is stored, once."""
-    monkeypatch.setattr(index, "_LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(sqlite, "_LOCK_SECONDS", 0.1)
     instance = make_instance()
     with running(tmp_path) as endpoint:
         other = sqlite3.connect(tmp_path / ".dicomveil" / "index.sqlite", isolation_level=None)
@@ -123,11 +126,11 @@ def test_what_is_stored_is_the_owners_alone(endpoint: Endpoint) -> None:
 
 def test_a_storage_has_one_server(tmp_path: Path) -> None:
     """A second process would break the first one's promises, so it is refused."""
-    first = Store(tmp_path)
+    first = FolderObjects(tmp_path)
     with pytest.raises(BlockingIOError):
-        Store(tmp_path)
+        FolderObjects(tmp_path)
     first.close()
-    Store(tmp_path).close()
+    FolderObjects(tmp_path).close()
 
 
 def begin_upload(endpoint: Endpoint, body: bytes, length: int) -> socket.socket:
@@ -142,6 +145,7 @@ def begin_upload(endpoint: Endpoint, body: bytes, length: int) -> socket.socket:
     return connection
 
 
+@both
 def test_a_broken_connection_leaves_nothing_half(endpoint: Endpoint) -> None:
     """When the sender goes away, whole parts stay, and of the torn one nothing does."""
     first, second = make_instance(), make_instance(size=4 << 20)
@@ -197,10 +201,11 @@ def test_a_kill_in_the_middle_leaves_nothing_half(tmp_path: Path) -> None:
         assert sorted(Path(name).stem for name in endpoint.files()) == sorted(map(uid_of, (first, second)))
 
 
-def test_a_stop_finishes_what_it_is_receiving(tmp_path: Path) -> None:
+@both
+def test_a_stop_finishes_what_it_is_receiving(tmp_path: Path, shared: Shared | None) -> None:
     """SIGTERM: the running upload is answered, no new one is taken, and the exit status is 0."""
     body = multipart(make_instance(size=3 << 20))
-    with process(tmp_path) as (endpoint, server):
+    with process(tmp_path, shared=shared) as (endpoint, server):
         with begin_upload(endpoint, body[: 2 << 20], len(body)) as connection:
             wait_until(lambda: len(endpoint.spooled()) == 1)
             server.terminate()
@@ -211,7 +216,8 @@ def test_a_stop_finishes_what_it_is_receiving(tmp_path: Path) -> None:
         assert len(endpoint.files()) == 1
 
 
-def test_an_instance_never_has_to_fit_in_memory(tmp_path: Path) -> None:
+@both
+def test_an_instance_never_has_to_fit_in_memory(tmp_path: Path, shared: Shared | None) -> None:
     """A part of 192 MB raises the server's memory by far less."""
     megabyte = bytes(1 << 20)
     head = f"--{BOUNDARY}\r\nContent-Type: application/dicom\r\n\r\n".encode()
@@ -220,7 +226,7 @@ def test_an_instance_never_has_to_fit_in_memory(tmp_path: Path) -> None:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
-    with process(tmp_path) as (endpoint, server):
+    with process(tmp_path, shared=shared) as (endpoint, server):
         assert endpoint.store_instances(make_instance()).status_code == 200
         before = peak(server.pid)
         parts: list[Any] = [head, make_instance(), *([megabyte] * 192), f"\r\n--{BOUNDARY}--".encode()]
@@ -252,6 +258,7 @@ def test_uids_are_those_of_the_standard(text: str, valid: bool) -> None:  # noqa
     assert is_uid(text) is valid
 
 
+@both
 def test_digests_are_those_of_what_was_received(endpoint: Endpoint) -> None:
     """The index knows the SHA-256 of each stored instance, under many writers too."""
     instances = [make_instance() for _ in range(8)]
@@ -264,6 +271,7 @@ def test_digests_are_those_of_what_was_received(endpoint: Endpoint) -> None:
     assert len(endpoint.store.index.digests([*map(uid_of, instances), "2.25.404"])) == 8
 
 
+@both
 def test_what_was_whole_when_a_connection_broke_is_kept(endpoint: Endpoint) -> None:
     """Also when it is little: whole parts are stored, and so need not be sent again."""
     first, second = make_instance(), make_instance()
@@ -279,7 +287,7 @@ def test_an_index_that_fails_stores_nothing_of_all_who_waited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Requests share a transaction: when it fails, each is told, none is stored, all can come again."""
-    monkeypatch.setattr(index, "_LOCK_SECONDS", 0.5)
+    monkeypatch.setattr(sqlite, "_LOCK_SECONDS", 0.5)
     instances = [make_instance() for _ in range(6)]
     with running(tmp_path) as endpoint:
         other = sqlite3.connect(tmp_path / ".dicomveil" / "index.sqlite", isolation_level=None)

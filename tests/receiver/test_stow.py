@@ -17,10 +17,12 @@ from dicomweb_client import DICOMwebClient
 
 from dicomveil.source import Source
 from dicomveil.verifying import Verified
+from receiver.servers import Shared
 from receiver.support import (
     BOUNDARY,
     NOT_CLEAN,
     Endpoint,
+    both,
     content_type,
     make_instance,
     marker_verify,
@@ -36,6 +38,7 @@ REFERENCED, FAILED, OTHER = "00081199", "00081198", "0008119A"
 REASON, COMMENT, INSTANCE_UID = "00081197", "00000902", "00081155"
 
 
+@both
 def test_stores_every_instance_and_says_so(endpoint: Endpoint) -> None:
     """200: a ReferencedSOPSequence names each instance, and its bytes are in the folder under its UIDs."""
     instances = [make_instance() for _ in range(3)]
@@ -45,11 +48,11 @@ def test_stores_every_instance_and_says_so(endpoint: Endpoint) -> None:
     assert values(answer, REFERENCED, INSTANCE_UID) == list(map(uid_of, instances))
     assert FAILED not in answer.json()
     for instance in instances:
-        stored = endpoint.storage / "2.25.1" / "2.25.2" / f"{uid_of(instance)}.dcm"
-        assert stored.read_bytes() == instance
+        assert endpoint.content(f"2.25.1/2.25.2/{uid_of(instance)}.dcm") == instance
     assert endpoint.spooled() == []
 
 
+@both
 def test_stores_into_the_study_of_the_path(endpoint: Endpoint) -> None:
     """POST /studies/{study} takes instances of that study and refuses the others with 0xA901."""
     fits, strays = make_instance(study="2.25.7"), make_instance(study="2.25.8")
@@ -74,6 +77,7 @@ def test_refuses_an_uncleaned_instance(endpoint: Endpoint) -> None:
     assert endpoint.spooled() == []
 
 
+@both
 def test_stores_the_clean_ones_among_uncleaned(endpoint: Endpoint) -> None:
     """202: each instance has its own result."""
     clean = make_instance()
@@ -85,19 +89,20 @@ def test_stores_the_clean_ones_among_uncleaned(endpoint: Endpoint) -> None:
     assert values(answer, OTHER, REASON) == [0xC000]
 
 
+@both
 def test_asking_twice_stores_once(endpoint: Endpoint) -> None:
     """The same bytes again are a success, and leave the stored file as it is."""
     instance = make_instance()
     assert endpoint.store_instances(instance).status_code == 200
-    stored = endpoint.storage / endpoint.files()[0]
-    before = stored.stat()
+    (name,) = endpoint.files()
+    before = endpoint.stamp(name)
     assert endpoint.store_instances(instance, instance).status_code == 200
-    after = stored.stat()
-    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
-    assert len(endpoint.files()) == 1
+    assert endpoint.stamp(name) == before
+    assert endpoint.files() == [name]
 
 
 @pytest.mark.parametrize("study", ["2.25.1", "2.25.99"])
+@both
 def test_other_bytes_under_the_same_uid_are_a_conflict(endpoint: Endpoint, study: str) -> None:
     """409 with 0x0111; what is stored is not replaced, not even when the study differs."""
     uid = new_uid()
@@ -107,9 +112,10 @@ def test_other_bytes_under_the_same_uid_are_a_conflict(endpoint: Endpoint, study
     assert answer.status_code == 409
     assert values(answer, FAILED, REASON) == [0x0111]
     assert values(answer, FAILED, COMMENT) == ["instance-conflict"]
-    assert [(endpoint.storage / name).read_bytes() for name in endpoint.files()] == [first]
+    assert [endpoint.content(name) for name in endpoint.files()] == [first]
 
 
+@both
 def test_the_same_instance_at_once_is_stored_once(endpoint: Endpoint) -> None:
     """Of different bytes under one UID, sent at the same time, exactly one wins."""
     uid = new_uid()
@@ -118,17 +124,18 @@ def test_the_same_instance_at_once_is_stored_once(endpoint: Endpoint) -> None:
         statuses = [answer.status_code for answer in pool.map(endpoint.store_instances, rivals)]
     assert sorted(statuses) == [200] + [409] * 7
     winner = rivals[statuses.index(200)]
-    assert (endpoint.storage / endpoint.files()[0]).read_bytes() == winner
+    assert endpoint.content(endpoint.files()[0]) == winner
 
 
+@both
 def test_an_object_that_was_lost_is_taken_again(endpoint: Endpoint) -> None:
     """When the index knows an instance but its file is gone, the same bytes restore it."""
     instance = make_instance()
     endpoint.store_instances(instance)
-    stored = endpoint.storage / endpoint.files()[0]
-    stored.unlink()
+    (name,) = endpoint.files()
+    endpoint.lose(name)
     assert endpoint.store_instances(instance).status_code == 200
-    assert stored.read_bytes() == instance
+    assert endpoint.content(name) == instance
 
 
 @pytest.mark.parametrize(
@@ -146,7 +153,10 @@ def test_an_object_that_was_lost_is_taken_again(endpoint: Endpoint) -> None:
         ("2.25.1", "2.25.2", "٢.٢"),
     ],
 )
-def test_a_uid_never_leads_out_of_the_storage(tmp_path: Path, uids: tuple[str, str, str]) -> None:
+@both
+def test_a_uid_never_leads_out_of_the_storage(
+    tmp_path: Path, shared: Shared | None, uids: tuple[str, str, str]
+) -> None:
     """Whatever a verification lets pass, only UIDs of PS3.5 Section 9.1 become names."""
     folder = tmp_path / "outer" / "storage"
 
@@ -154,7 +164,7 @@ def test_a_uid_never_leads_out_of_the_storage(tmp_path: Path, uids: tuple[str, s
         study, series, uid = uids
         return marker_verify(source)._replace(study_uid=study, series_uid=series, sop_instance_uid=uid)
 
-    with running(folder, lax) as endpoint:
+    with running(folder, lax, shared=shared) as endpoint:
         answer = endpoint.store_instances(make_instance())
         assert answer.status_code == 409
         assert "uid-invalid" in answer.text
@@ -205,6 +215,7 @@ def test_needs_the_right_token(endpoint: Endpoint, header: str | None, code: str
     assert endpoint.files() == []
 
 
+@both
 def test_the_scheme_of_the_token_has_no_case(endpoint: Endpoint) -> None:
     """RFC 9110: "bearer" is "Bearer"."""
     body = multipart(make_instance())
@@ -279,6 +290,7 @@ def test_refuses_a_malformed_body(endpoint: Endpoint, body: bytes, code: str) ->
     assert values(answer, OTHER, COMMENT) == [code]
 
 
+@both
 def test_a_body_that_ends_early_keeps_what_was_whole(endpoint: Endpoint) -> None:
     """202: the whole part is stored, the torn one is not."""
     first, second = make_instance(), make_instance()
@@ -342,12 +354,11 @@ def test_any_cut_of_the_body_gives_the_same(endpoint: Endpoint) -> None:
     body = multipart(*instances)
     answer = endpoint.post(iter([body[i : i + 1] for i in range(len(body))]))
     assert answer.status_code == 200
-    digests = {
-        hashlib.sha256((endpoint.storage / name).read_bytes()).hexdigest() for name in endpoint.files()
-    }
+    digests = {hashlib.sha256(endpoint.content(name)).hexdigest() for name in endpoint.files()}
     assert digests == {hashlib.sha256(instance).hexdigest() for instance in instances}
 
 
+@both
 def test_the_log_holds_no_value(endpoint: Endpoint) -> None:
     """No UID, token, path or header of a request reaches the log; counts and codes do."""
     good, bad = make_instance(), make_instance(clean=False)
@@ -362,6 +373,7 @@ def test_the_log_holds_no_value(endpoint: Endpoint) -> None:
         assert value not in log
 
 
+@both
 def test_serves_a_dicomweb_client_of_others(endpoint: Endpoint) -> None:
     """PyPI's dicomweb-client stores instances here, and understands the answer."""
     client = DICOMwebClient(endpoint.url.rstrip("/"), headers={"Authorization": f"Bearer {endpoint.token}"})
@@ -372,6 +384,7 @@ def test_serves_a_dicomweb_client_of_others(endpoint: Endpoint) -> None:
     assert len(endpoint.files()) == 2
 
 
+@both
 def test_tells_its_health(endpoint: Endpoint) -> None:
     """GET /health needs no token and tells nothing else."""
     answer = httpx.get(endpoint.url + "health")

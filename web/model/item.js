@@ -66,7 +66,7 @@ export class Item {
     return this.redactions.length > 0 && everyFrameHasOne(this.redactions, this.info?.frames ?? 1);
   }
 
-  /** A video cannot be shown here: only a person who saw it elsewhere can say that nothing identifies. */
+  /** Nothing here looks into a video. Who played it, or saw it elsewhere, can say that nothing identifies. */
   get isVideo() {
     return this.info?.risks.includes("video") === true && !this.info.preview;
   }

@@ -1,24 +1,37 @@
 // What of an image was really on the screen, whole: the ground on which a person may say that nothing in it identifies.
 
 /** @typedef {import("../contract.js").Redaction} Redaction */
-/** `shown`: an image of one frame; `frames`: each of several; `projection`: all of them in two pictures.
- * @typedef {"shown"|"frames"|"projection"} Means */
+/** `shown`: an image of one frame; `frames`: each of several; `projection`: all of them in two pictures; `played`: each
+ * second of a video. @typedef {"shown"|"frames"|"projection"|"played"} Means */
 /** A frame by its number, or one of the two pictures over all frames: of each pixel its brightest and darkest value.
- * Text that is dark on white is lost in the brightest, so that both are needed.
- * @typedef {number|"brightest"|"darkest"} Sighting */
+ * Text that is dark on white is lost in the brightest, so that both are needed. Of a video a second, from 0, of so many.
+ * @typedef {number|"brightest"|"darkest"|{second: number, of: number}} Sighting */
 
 export class Sight {
   /** What was shown, and the areas that lay over it then. @type {Map<Sighting, Redaction[]>} */
   #seen = new Map();
+  /** Seconds of a video. @type {Set<number>} */
+  #seconds = new Set();
+  /** How much of a video was played, in seconds. */
+  played = { done: 0, all: 0 };
 
   /**
    * @param {Sighting} what @param {Redaction[]} under  areas that lay over it
    * @returns {boolean} whether that is news
    */
   add(what, under) {
+    if (typeof what === "object") return this.#play(what);
     const before = this.#seen.get(what);
     if (before?.every((area) => under.includes(area))) return false;
     this.#seen.set(what, under);
+    return true;
+  }
+
+  /** @param {{second: number, of: number}} what */
+  #play({ second, of }) {
+    if (this.#seconds.has(second)) return false;
+    this.#seconds.add(second);
+    this.played = { done: this.#seconds.size, all: of };
     return true;
   }
 
@@ -36,6 +49,8 @@ export class Sight {
 
   /** @param {number} frames  of the image @param {Redaction[]} areas  of it now @returns {Means|null} null: not seen */
   means(frames, areas) {
+    const { done, all } = this.played;
+    if (all) return done >= all ? "played" : null;
     if (this.frames(areas) >= frames) return frames > 1 ? "frames" : "shown";
     return this.has("brightest", areas) && this.has("darkest", areas) ? "projection" : null;
   }

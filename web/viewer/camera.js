@@ -1,5 +1,6 @@
 // How the picture lies on the stage: fitted to it, or magnified and moved. Sizes, not transforms, so that lines stay thin.
 
+/** @typedef {import("./pointer.js").Place} Place */
 /** @typedef {import("./shapes.js").Point} Point */
 
 const STEP = 1.25;
@@ -51,20 +52,32 @@ export class Camera extends EventTarget {
     this.#zoomTo(1 / devicePixelRatio, [0, 0]);
   }
 
-  /** @param {number} steps  in when positive @param {PointerEvent|WheelEvent} [at]  what stays in its place */
+  /** @param {number} steps  in when positive @param {Place} [at]  what stays in its place */
   zoom(steps, at) {
-    const area = this.#stage.getBoundingClientRect();
-    /** @type {Point} */
-    const point = at
-      ? [at.clientX - area.left - area.width / 2, at.clientY - area.top - area.height / 2]
-      : [0, 0];
-    this.#zoomTo(this.scale * STEP ** steps, point);
+    this.#zoomTo(this.scale * STEP ** steps, at ? this.#fromMiddle(at) : [0, 0]);
   }
 
-  /** @param {number} wanted @param {Point} at */
+  /** What was at one place is at another, and so many times as large. @param {number} factor @param {Place} from @param {Place} to */
+  pinch(factor, from, to) {
+    this.#zoomTo(this.scale * factor, this.#fromMiddle(from));
+    this.move(to.clientX - from.clientX, to.clientY - from.clientY);
+  }
+
+  /** @param {Place} place @returns {Point} */
+  #fromMiddle({ clientX, clientY }) {
+    const { left, top, width, height } = this.#stage.getBoundingClientRect();
+    return [clientX - left - width / 2, clientY - top - height / 2];
+  }
+
+  /** Never smaller than fits, or than 1:1 where that is less: a stamp on the screen is not seen. @param {number} wanted @param {Point} at */
   #zoomTo(wanted, [x, y]) {
     const old = this.scale;
-    const least = 16 / Math.max(this.#width, this.#height);
+    if (!old) return; // it is not shown
+    const { clientWidth, clientHeight } = this.#stage;
+    const edges = 2 * Number.parseFloat(getComputedStyle(this.#stage).paddingLeft);
+    const fitting = Math.min((clientWidth - edges) / this.#width, (clientHeight - edges) / this.#height);
+    const least = Math.min(fitting, 1 / devicePixelRatio);
+    if (wanted <= least && least === fitting) return this.fit();
     const scale = Math.min(Math.max(wanted, least), MOST);
     this.#scale = scale;
     this.#pan = [x - ((x - this.#pan[0]) * scale) / old, y - ((y - this.#pan[1]) * scale) / old];

@@ -36,6 +36,12 @@ export class CoveringTools {
     });
     this.#scope.addEventListener("change", () => this.draw());
     byTestId("add-covering").addEventListener("click", () => this.addInMiddle());
+    const remove = byTestId("remove-covering");
+    remove.addEventListener("mousedown", (event) => event.preventDefault()); // the area keeps the focus
+    remove.addEventListener("click", () => {
+      const area = this.#stage.areas.focused;
+      if (area) this.remove(area);
+    });
     byTestId("apply-areas").addEventListener("click", () => this.#apply());
     byTestId("undo").addEventListener("click", () => this.undo());
     byTestId("redo").addEventListener("click", () => this.redo());
@@ -48,6 +54,8 @@ export class CoveringTools {
   /** @param {Stage} stage */
   connect(stage) {
     this.#stage = stage;
+    for (const event of ["focusin", "focusout"])
+      stage.areas.root.addEventListener(event, () => setTimeout(() => this.#drawRemove()));
   }
 
   get scope() {
@@ -120,6 +128,12 @@ export class CoveringTools {
     this.draw(focus);
   }
 
+  #drawRemove() {
+    const { areas } = this.#stage;
+    /** @type {HTMLButtonElement} */ (byTestId("remove-covering")).disabled =
+      !areas.editable || !areas.focused;
+  }
+
   undo() {
     const state = this.#history.undo();
     if (state) this.#session.redact(state);
@@ -142,6 +156,7 @@ export class CoveringTools {
     };
     disable("tool-cover", !editable);
     disable("add-covering", !editable);
+    this.#drawRemove();
     disable("undo", !this.#history.canUndo);
     disable("redo", !this.#history.canRedo);
     if (!item?.info) return;

@@ -11,6 +11,7 @@ import { StackTools } from "./stack-tools.js";
 import { Stage } from "./stage.js";
 import { keepHeight } from "./steady.js";
 import { Templates } from "./templates.js";
+import { Video } from "./video.js";
 import { View } from "./view.js";
 import { WindowTools } from "./window-tools.js";
 
@@ -50,14 +51,15 @@ export class ImageViewer extends HTMLElement {
     covering.connect(stage);
     const windows = new WindowTools(view, stage.canvas);
     const review = new ReviewPanel(session, new Looking(session, view, stage.canvas));
+    new Video(session, view);
     const templates = new Templates(view);
     new Proposals(session, pool, templates, (areas) => covering.accept(areas));
     session.addEventListener("selection-changed", keepHeight(byTestId("advice")));
 
     view.addEventListener("loading", () => this.#show());
     view.addEventListener("loaded", () => {
+      this.#show(); // first: the picture is as large as its place
       this.#paint();
-      this.#show();
       review.draw();
     });
     let dragging = 0;
@@ -92,12 +94,13 @@ export class ImageViewer extends HTMLElement {
 
   /** Everything but the pixels. */
   #show() {
-    const { item, problem, settled, cleaned } = this.#view;
+    const { item, picture, video, problem, settled, cleaned } = this.#view;
     const says = settled && problem !== null;
-    this.#stage.root.hidden = says || !item;
+    this.#stage.root.hidden = !picture;
     byTestId("stage-note").hidden = !says;
     byTestId("stage-note").textContent = says && problem ? t(problem) : "";
-    byTestId("viewer-tools").hidden = says;
+    byTestId("stage-note").dataset.problem = says ? problem : "";
+    byTestId("viewer-tools").hidden = says || video !== null;
     this.#stage.root.dataset.loading = String(!settled); // what is still shown is of the one before
     const compare = byTestId("compare");
     compare.hidden = !item?.info?.preview;

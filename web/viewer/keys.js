@@ -45,7 +45,7 @@ export function keyAction(event, tools) {
   const target = /** @type {HTMLElement} */ (event.target);
   const { key, shiftKey: shift, altKey: alt } = event;
   const command = event.ctrlKey || event.metaKey;
-  if (target.closest("input, select, textarea")) return null;
+  if (target.closest("input, select, textarea, video")) return null;
   if (command && !alt) {
     const letter = key.toLowerCase();
     if (letter === "y" || (letter === "z" && shift)) return () => tools.covering.redo();

@@ -8,6 +8,18 @@ import { isIn } from "./shapes.js";
 /** How much of the picture has to be in sight; the rest is rounding. */
 const WHOLE = 0.99;
 
+/**
+ * Tell whenever all of an element comes into sight, or no longer is.
+ * @param {Element} element @param {(whole: boolean, part: boolean) => void} tell  part: some of it is, not all
+ */
+export function watchSight(element, tell) {
+  const told = (/** @type {IntersectionObserverEntry[]} */ entries) => {
+    const ratio = entries.at(-1)?.intersectionRatio ?? 0;
+    tell(ratio >= WHOLE, ratio > 0 && ratio < WHOLE);
+  };
+  new IntersectionObserver(told, { threshold: [0, WHOLE] }).observe(element);
+}
+
 export class Looking extends EventTarget {
   /** All of the picture is in sight: not magnified, not behind another tab of the page. */
   whole = false;
@@ -23,17 +35,12 @@ export class Looking extends EventTarget {
     super();
     this.#session = session;
     this.#view = view;
-    const observer = new IntersectionObserver(
-      (entries) => {
-        const ratio = entries.at(-1)?.intersectionRatio ?? 0;
-        this.whole = ratio >= WHOLE;
-        this.magnified = ratio > 0 && !this.whole;
-        this.look();
-        this.dispatchEvent(new CustomEvent("sight-changed"));
-      },
-      { threshold: [0, WHOLE] },
-    );
-    observer.observe(canvas);
+    watchSight(canvas, (whole, part) => {
+      this.whole = whole;
+      this.magnified = part;
+      this.look();
+      this.dispatchEvent(new CustomEvent("sight-changed"));
+    });
     view.addEventListener("loaded", () => this.look());
     session.addEventListener("items-changed", () => this.look()); // an area may be gone, and what lay below it seen
     document.addEventListener("visibilitychange", () => this.look());

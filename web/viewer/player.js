@@ -1,4 +1,4 @@
-// Plays the frames of an image, over and over, at their own pace.
+// Plays the frames of an image at their own pace, or the images of a series, over and over.
 
 /** @typedef {import("./view.js").View} View */
 
@@ -17,9 +17,14 @@ export class Player extends EventTarget {
     this.#view = view;
   }
 
+  /** There is more than one picture to play. */
+  get possible() {
+    return this.#view.next !== this.#view.position.at;
+  }
+
   /** @param {boolean} playing */
   set(playing) {
-    const wanted = playing && this.#view.frames > 1 && this.#view.picture !== null;
+    const wanted = playing && this.possible && this.#view.picture !== null;
     if (this.playing === wanted) return;
     this.playing = wanted;
     this.dispatchEvent(new CustomEvent("playing-changed"));
@@ -33,14 +38,17 @@ export class Player extends EventTarget {
   /** Until it is stopped, or something else is shown; a frame that comes late makes the next wait less. */
   async #run() {
     const view = this.#view;
-    const { item } = view;
+    let { item } = view;
     const pace = Math.min(Math.max(item?.info?.frame_time || FRAME_MS, LEAST_MS), MOST_MS);
     let due = performance.now();
     while (this.playing && view.item === item && !view.problem) {
       due = Math.max(due + pace, performance.now() - pace);
       await new Promise((resolve) => setTimeout(resolve, Math.max(due - performance.now(), 0)));
       await new Promise((resolve) => requestAnimationFrame(resolve)); // not while nobody can see it
-      if (this.playing && view.item === item) await view.go((view.frame + 1) % view.frames);
+      if (!this.playing || view.item !== item) continue;
+      const shown = view.go(view.next);
+      ({ item } = view);
+      await shown;
     }
     this.set(false);
   }

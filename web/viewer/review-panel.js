@@ -7,6 +7,8 @@ import { explain, t } from "../i18n.js";
 /** @typedef {import("../model/session.js").Session} Session */
 /** @typedef {import("./looking.js").Looking} Looking */
 
+const wasSeen = (/** @type {Item} */ item) => item.seen !== null;
+
 export class ReviewPanel {
   #session;
   #looking;
@@ -21,7 +23,7 @@ export class ReviewPanel {
     });
     byTestId("confirm-series").addEventListener("click", () => {
       const item = session.selected;
-      if (item) session.confirm(this.#waiting(item), true);
+      if (item) session.confirm(this.#waiting(item).filter(wasSeen), true);
     });
     looking.addEventListener("sight-changed", () => this.draw());
     for (const event of ["items-changed", "selection-changed"])
@@ -48,22 +50,23 @@ export class ReviewPanel {
     byTestId("sight").textContent = settled ? "" : this.#sight(item);
     const confirm = /** @type {HTMLButtonElement} */ (byTestId("confirm-pixels"));
     confirm.textContent = t(
-      item.confirmed ? "risk.take-back" : item.isVideo ? "risk.elsewhere" : "risk.confirm",
+      item.confirmed ? "risk.take-back" : item.isVideo && !item.seen ? "risk.elsewhere" : "risk.confirm",
     );
     confirm.hidden = settled && !item.confirmed;
     confirm.disabled = !item.confirmed && !item.confirmable;
     const waiting = this.#waiting(item);
-    const seen = waiting.filter((other) => other.confirmable).length;
+    const seen = waiting.filter(wasSeen).length;
     const all = /** @type {HTMLButtonElement} */ (byTestId("confirm-series"));
     all.textContent = t("risk.confirm-series", { count: seen });
-    all.hidden = waiting.length < 2 || seen < 1 || (seen === 1 && item.confirmable && !settled);
+    all.hidden = waiting.length < 2 || seen < 1 || (seen === 1 && wasSeen(item) && !settled);
   }
 
   /** What is missing before somebody can say that nothing identifies. @param {Item} item */
   #sight(item) {
     const all = item.info?.frames ?? 1;
+    if (item.isVideo) return t(item.sight.played.done ? "sight.played" : "sight.video", item.sight.played);
     if (item.seen) return item.redactions.length ? t("sight.covered-in-part") : "";
-    if (!item.info?.preview) return t(item.isVideo ? "sight.video" : "sight.impossible");
+    if (!item.info?.preview) return t("sight.impossible");
     if (this.#looking.magnified) return t("sight.magnified");
     if (all === 1) return "";
     return t("sight.frames", { done: item.sight.frames(item.redactions), all });

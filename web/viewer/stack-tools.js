@@ -60,9 +60,10 @@ export class StackTools {
         ? text
         : t("viewer.all", { count: of });
     const play = byTestId("play");
-    play.hidden = frames < 2;
+    play.hidden = !this.player.possible;
     play.dataset.playing = String(this.player.playing);
     play.ariaLabel = t(this.player.playing ? "viewer.pause" : "viewer.play");
+    /** @type {HTMLElement} */ (byTestId("show-frames").parentElement).hidden = item?.isVideo === true;
     for (const one of MODES) byTestId(`show-${one}`).ariaPressed = String(mode === one);
     byTestId("show-frames").textContent = t(frames > 1 ? "viewer.one-frame" : "viewer.one-image");
   }

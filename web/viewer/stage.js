@@ -4,7 +4,7 @@ import { el } from "../dom.js";
 import { Areas } from "./areas.js";
 import { Camera } from "./camera.js";
 import { Drawing } from "./drawing.js";
-import { follow } from "./pointer.js";
+import { follow, pinches } from "./pointer.js";
 
 /** @typedef {import("../contract.js").Redaction} Redaction */
 /** @typedef {import("./shapes.js").Point} Point */
@@ -37,6 +37,9 @@ export class Stage {
     this.camera = new Camera(stage, this.root);
     stage.tabIndex = 0; // the keys of the viewer have a place to go
     stage.append(this.root);
+    pinches(stage, (factor, from, to) => {
+      if (!this.root.hidden) this.camera.pinch(factor, from, to);
+    });
     stage.addEventListener("pointerdown", (event) => this.#down(event));
     stage.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
   }
@@ -79,7 +82,13 @@ export class Stage {
     event.preventDefault();
     /** @type {HTMLElement} */ (event.currentTarget).focus({ preventScroll: true });
     const cover = event.button === 0 && this.tool === "cover" && this.areas.editable;
-    if (cover && this.shape === "polygon") this.drawing.point(event);
+    if (cover && this.shape === "polygon")
+      follow(
+        this.areas.root,
+        event,
+        () => {},
+        (done) => done && this.drawing.point(event),
+      );
     else if (cover) this.drawing.box(event, this.shape);
     else this.#drag(event, event.button === 1 ? "move" : this.tool);
   }

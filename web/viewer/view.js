@@ -15,10 +15,15 @@ import { projectionOf } from "./projection.js";
 /** @typedef {import("./picture.js").Window} Window */
 /** @typedef {import("./projection.js").Projection} Projection */
 /** @typedef {"frames"|"brightest"|"darkest"} Mode */
+/** @typedef {{picture?: Picture|null, video?: Blob|null, problem?: string|null}} Found */
 
 const PREFETCHED = 4;
 /** Something else is wanted: a worker that is at the old wish for longer is stopped. */
 const PATIENCE_MS = 1500;
+const UNPLAYABLE = "viewer.video";
+
+/** One frame, that can be shown. @param {Item} item */
+const isStill = ({ info }) => info?.preview === true && info.frames === 1;
 
 export class View extends EventTarget {
   /** @type {Item|null} */
@@ -30,6 +35,8 @@ export class View extends EventTarget {
   cleaned = false;
   /** @type {Picture|null} */
   picture = null;
+  /** The stream of a video, which the browser plays if it can. @type {Blob|null} */
+  video = null;
   /** @type {Window} */
   window = { centre: 0, width: 1 };
   /** The message that stands in for a picture. @type {string|null} */
@@ -74,7 +81,7 @@ export class View extends EventTarget {
   }
 
   get frames() {
-    return this.item?.info?.frames ?? 1;
+    return (!this.item?.isVideo && this.item?.info?.frames) || 1;
   }
 
   /** @type {{of: string|undefined, among: number, items: Item[]}|null} */
@@ -108,6 +115,7 @@ export class View extends EventTarget {
   /** @param {Item|null} item */
   #choose(item) {
     this.item = item;
+    this.video = null;
     this.frame = 0;
     this.cleaned = false;
     this.mode = "frames";
@@ -116,14 +124,26 @@ export class View extends EventTarget {
   }
 
   /** To another frame, or to another image of the series. @param {number} at */
-  go(at) {
+  async go(at) {
     const { at: now, of } = this.position;
     const wanted = Math.min(Math.max(at, 0), of - 1);
     if (wanted === now && this.mode === "frames") return;
-    if (this.frames === 1 && wanted !== now) return this.#session.select(this.series[wanted]);
+    if (this.frames === 1 && wanted !== now) {
+      this.#session.select(this.series[wanted]);
+      return this.#loading;
+    }
     this.frame = this.frames > 1 ? wanted : 0;
     this.mode = "frames";
     return this.load();
+  }
+
+  /** What follows in a film, over and over: a frame, or an image of the series that has one to show. The same: nothing does. */
+  get next() {
+    const { at, of } = this.position;
+    let next = at;
+    do next = (next + 1) % of;
+    while (next !== at && this.frames === 1 && !isStill(this.series[next]));
+    return next;
   }
 
   /** @param {boolean} cleaned */
@@ -137,7 +157,7 @@ export class View extends EventTarget {
 
   /** @param {Mode} mode */
   project(mode) {
-    if (this.mode === mode) return;
+    if (this.mode === mode || this.item?.isVideo) return;
     this.mode = mode;
     this.cleaned = false;
     return this.load();
@@ -160,23 +180,30 @@ export class View extends EventTarget {
       wish = this.#wish;
       this.progress = null;
       this.#abort = new AbortController();
-      const { picture, problem } = await this.#found(this.#abort.signal);
-      if (wish === this.#wish) this.#loaded(picture, problem);
+      const found = await this.#found(this.#abort.signal);
+      if (wish === this.#wish) this.#loaded(found);
     }
     this.#loading = null; // in the same step: no wish can come between
   }
 
-  /** @param {AbortSignal} signal @returns {Promise<{picture: Picture|null, problem: string|null}>} */
+  /** @param {AbortSignal} signal @returns {Promise<Found>} */
   async #found(signal) {
-    const problem = this.#noPicture();
-    if (problem) return { picture: null, problem };
+    const { item } = this;
     try {
-      const picture = await (this.mode === "frames" ? this.#read(signal) : this.#project(signal));
-      return { picture, problem: null };
+      if (item?.isVideo)
+        return { video: (await this.#pool.run(signal, "video", { file: item.file }, { urgent: true })).blob };
+      const problem = this.#noPicture();
+      if (problem) return { problem };
+      return { picture: await (this.mode === "frames" ? this.#read(signal) : this.#project(signal)) };
     } catch (error) {
-      const known = error instanceof CodedError;
-      return { picture: null, problem: known ? `code.${codeOf(error)}` : "viewer.no-preview" };
+      if (item?.isVideo) return { problem: UNPLAYABLE };
+      return { problem: error instanceof CodedError ? `code.${codeOf(error)}` : "viewer.no-preview" };
     }
+  }
+
+  /** The browser cannot show the video that it was given. */
+  cannotPlay() {
+    if (this.video && this.settled) this.#loaded({ problem: UNPLAYABLE });
   }
 
   #noPicture() {
@@ -184,7 +211,7 @@ export class View extends EventTarget {
     const { info } = this.item;
     if (!info) return "viewer.unreadable";
     if (info.preview) return null;
-    return info.has_pixels ? (this.item.isVideo ? "viewer.video" : "viewer.no-preview") : "viewer.no-image";
+    return info.has_pixels ? "viewer.no-preview" : "viewer.no-image";
   }
 
   /** @param {AbortSignal} signal */
@@ -225,7 +252,7 @@ export class View extends EventTarget {
     for (let ahead = 1; ahead <= Math.min(PREFETCHED, of - 1); ahead += 1) {
       const next = (at + ahead) % of;
       if (this.frames > 1 && this.#file) this.#pictures.prefetch(this.#file, next);
-      else if (this.frames === 1 && this.series[next].info?.preview)
+      else if (this.frames === 1 && isStill(this.series[next]))
         this.#pictures.prefetch(this.series[next].file, 0);
     }
   }
@@ -238,10 +265,11 @@ export class View extends EventTarget {
     this.#windowSeries = series;
   }
 
-  /** @param {Picture|null} picture @param {string|null} problem */
-  #loaded(picture, problem) {
+  /** @param {Found} found */
+  #loaded({ picture = null, video = null, problem = null }) {
     if (picture) this.#chooseWindow(picture);
     this.picture = picture;
+    this.video = video;
     this.problem = problem;
     this.progress = null;
     this.settled = true;

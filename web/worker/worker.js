@@ -42,6 +42,12 @@ const ops = {
         frame.where === "file" ? read(handle, frame.offset, frame.length) : taken().subarray(0, frame.length);
       return frame;
     }),
+  video: ({ handle, file }, head) =>
+    withFile(handle, file, head, (_, size) => {
+      const { code, type, parts } = JSON.parse(core.video(handle, size));
+      const cut = (/** @type {[number, number]} */ [start, end]) => file.slice(start, end);
+      return code ? { code } : { blob: new Blob(parts.map(cut), { type }) };
+    }),
   propose: ({ handle, file, request }, head) =>
     withFile(handle, file, head, (_, size) =>
       JSON.parse(core.propose(handle, size, JSON.stringify(request))),

@@ -1,0 +1,246 @@
+"""Videos: played by the browser where it can, and said where not; seen by the second; unchanged."""
+
+from __future__ import annotations
+
+import pytest
+from e2e.journey import (
+    WAIT,
+    choose,
+    clean,
+    instances,
+    open_files,
+    payload,
+    row,
+    save,
+    secrets_in,
+    shown,
+    state,
+    statuses,
+)
+from e2e.pictures import report, screen, seen
+from playwright.sync_api import FilePayload, Locator, Page, expect
+from pydicom.dataset import Dataset
+from pydicom.uid import HEVCMP51, MPEG2MPML, MPEG4HP41, MPEG4HP41F
+
+import builders
+from film import FILM
+
+HALVES = [FILM[:1200], FILM[1200:]]
+FRAME = """(v) => {
+  const c = new OffscreenCanvas(v.videoWidth, v.videoHeight).getContext("2d");
+  c.drawImage(v, 0, 0);
+  const at = (x, y) => [...c.getImageData(x, y, 1, 1).data];
+  return [c.canvas.width, c.canvas.height, ...at(5, 15), ...at(60, 28)];
+}"""
+
+
+def instance(number: int = 1) -> Dataset:
+    """Return an ultrasound video's header: 20 frames of 64 by 48."""
+    ds = builders.us(number=number)
+    ds.Rows, ds.Columns, ds.NumberOfFrames = 48, 64, "20"
+    ds.PhotometricInterpretation = "YBR_PARTIAL_420"
+    return ds
+
+
+def video(
+    fragments: list[bytes] | None = None, transfer_syntax: str = MPEG4HP41F, *, number: int = 1
+) -> FilePayload:
+    """Return a video to open: the film, in two fragments, if nothing else is given."""
+    data = builders.encode(instance(number), transfer_syntax, fragments=fragments or HALVES)
+    return {"name": f"video-{number}.dcm", "mimeType": "application/dicom", "buffer": data}
+
+
+@pytest.fixture
+def player(ready: Page) -> Locator:
+    """The element that plays, in a browser that plays H.264: Chromium's own builds do not."""
+    element = ready.get_by_test_id("video")
+    if not element.evaluate("(v) => v.canPlayType('video/mp4; codecs=\"avc1.640028\"')"):
+        pytest.skip("this browser does not play H.264")
+    return element
+
+
+def loaded(player: Locator) -> None:
+    """Wait until the first picture is there."""
+    expect(player).to_be_visible(timeout=WAIT)
+    expect(player).to_have_js_property("readyState", 4, timeout=WAIT)
+
+
+def test_a_video_is_played_from_its_place_in_the_file(ready: Page, player: Locator) -> None:
+    """Both fragments make one film; it does not begin by itself, is mute, and offers no copy of itself."""
+    open_files(ready, [video()])
+    loaded(player)
+    assert player.evaluate(FRAME)[:2] == [64, 48]
+    square, grey = (player.evaluate(FRAME)[at : at + 3] for at in (2, 6))
+    assert all(abs(found - wanted) < 30 for found, wanted in zip(square, (250, 200, 40), strict=True))
+    assert all(abs(found - 60) < 12 for found in grey)
+    ready.wait_for_timeout(400)
+    facts = "(v) => [v.paused, v.muted, v.autoplay, v.currentTime, v.played.length, v.controls, v.ariaLabel]"
+    assert player.evaluate(facts) == [True, True, False, 0, 0, True, "Video"]
+    protections = "(v) => [v.disablePictureInPicture, v.disableRemotePlayback, v.controlsList.value]"
+    assert player.evaluate(protections) == [True, True, "nodownload noremoteplayback noplaybackrate"]
+    for hidden in ("canvas", "viewer-tools", "stage-note", "frames"):
+        expect(ready.get_by_test_id(hidden)).to_be_hidden()
+
+
+def test_a_video_played_to_its_end_was_seen_and_leaves_unchanged(ready: Page, player: Locator) -> None:
+    """Counted by the second, confirmed by a person alone; the stream stays, the report says how."""
+    open_files(ready, [video()])
+    loaded(player)
+    confirm = ready.get_by_test_id("confirm-pixels")
+    expect(confirm).to_have_text("I looked elsewhere: nothing identifies")
+    expect(ready.get_by_test_id("sight")).to_contain_text("Play it to its end")
+    player.focus()
+    ready.keyboard.press(" ")
+    expect(ready.get_by_test_id("sight")).to_contain_text("1 of 2", timeout=WAIT)
+    seen(ready, 0, 1)
+    expect(ready.get_by_test_id("sight")).to_contain_text("2 of 2", timeout=WAIT)
+    seen(ready, 1, 1)
+    expect(row(ready, "video-1.dcm")).to_contain_text("Seen, not confirmed")
+    expect(ready.get_by_test_id("clean")).to_be_disabled()
+    expect(confirm).to_have_text("Nothing here identifies")
+    confirm.click()
+    clean(ready)
+    assert [(entry["pixels"], entry["review"]) for entry in report(ready)] == [("confirmed", ["played"])]
+    (content,) = instances(save(ready)).values()
+    assert HALVES[0] in content
+    assert HALVES[1] in content
+    assert secrets_in([content]) == []
+
+
+def test_keys_stop_a_video_and_go_on(ready: Page, player: Locator) -> None:
+    """Space plays and pauses when the video has the focus, and takes no other picture."""
+    open_files(ready, [video(), payload(screen(2), "2.dcm")])
+    choose(ready, "video-1.dcm")
+    loaded(player)
+    player.focus()
+    ready.keyboard.press(" ")
+    expect(player).to_have_js_property("paused", value=False)
+    ready.keyboard.press(" ")
+    expect(player).to_have_js_property("paused", value=True)
+    ready.keyboard.press("ArrowRight")
+    expect(row(ready, "video-1.dcm")).to_have_attribute("aria-current", "true")
+
+
+def test_the_end_alone_is_no_look(ready: Page, player: Locator) -> None:
+    """Who jumps to the last half second and plays that has not seen the film."""
+    open_files(ready, [video()])
+    loaded(player)
+    player.evaluate("(v) => { v.currentTime = 1.5; return v.play(); }")
+    expect(player).to_have_js_property("ended", value=True, timeout=WAIT)
+    ready.wait_for_timeout(300)
+    seen(ready, 0, 1)
+    expect(ready.get_by_test_id("confirm-pixels")).to_have_text("I looked elsewhere: nothing identifies")
+
+
+def test_what_plays_out_of_sight_stops(ready: Page, player: Locator) -> None:
+    """Behind the header, or on a screen where only a part of it fits, playing ends and counts for nothing."""
+    open_files(ready, [video()])
+    loaded(player)
+    player.evaluate("(v) => v.play()")
+    ready.get_by_test_id("tab-header").click()
+    expect(player).to_have_js_property("paused", value=True)
+    player.evaluate("(v) => v.play().catch(() => {})")
+    expect(player).to_have_js_property("paused", value=True)
+    ready.wait_for_timeout(300)
+    assert player.evaluate("(v) => v.currentTime") < 1
+    seen(ready, 0, 1)
+
+
+def test_what_was_played_is_kept_while_other_images_are_chosen(
+    ready: Page, player: Locator, complaints: list[str]
+) -> None:
+    """Another image takes its place, and its address is void; back again, the seconds still count."""
+    open_files(ready, [video(), payload(screen(2), "2.dcm")])
+    choose(ready, "video-1.dcm")
+    loaded(player)
+    first = player.get_attribute("src")
+    assert first is not None
+    player.evaluate("(v) => v.play()")
+    expect(ready.get_by_test_id("sight")).to_contain_text("1 of 2", timeout=WAIT)
+    choose(ready, "2.dcm")
+    shown(ready)
+    expect(player).to_be_hidden()
+    assert player.get_attribute("src") is None
+    gone = """(url) => new Promise((resolve) => {
+      const image = Object.assign(document.createElement("video"), { src: url });
+      image.onerror = () => resolve(true);
+      image.onloadedmetadata = () => resolve(false);
+    })"""
+    assert ready.evaluate(gone, first) is True
+    assert complaints
+    complaints.clear()
+    choose(ready, "video-1.dcm")
+    loaded(player)
+    assert player.get_attribute("src") != first
+    expect(ready.get_by_test_id("sight")).to_contain_text("1 of 2")
+    player.evaluate("(v) => { v.currentTime = 0.9; return v.play(); }")
+    seen(ready, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("stream", "transfer_syntax"),
+    [
+        pytest.param(b"\0\0\1\xb3" + bytes(800), MPEG2MPML, id="MPEG-2"),
+        pytest.param((b"G" + bytes(187)) * 8, MPEG4HP41, id="a transport stream"),
+        pytest.param(b"\0\0\0\x18ftypmp42" + bytes(500), HEVCMP51, id="MP4 without a picture"),
+        pytest.param(FILM[: len(FILM) // 2], MPEG4HP41, id="half a film"),
+        pytest.param(b"#EXTM3U\n" + bytes(100), MPEG4HP41, id="no video at all"),
+    ],
+)
+def test_a_video_that_cannot_be_played_says_so(ready: Page, stream: bytes, transfer_syntax: str) -> None:
+    """In words, and by a stable id. It is confirmed only by who saw it elsewhere; the report says that."""
+    open_files(ready, [video([stream], transfer_syntax)])
+    note = ready.get_by_test_id("stage-note")
+    if stream in FILM:  # what there is of it may be shown, but its end is not there
+        expect(ready.get_by_test_id("confirm-pixels")).to_have_text("I looked elsewhere: nothing identifies")
+    else:
+        expect(note).to_have_attribute("data-problem", "viewer.video", timeout=WAIT)
+        expect(note).to_contain_text("cannot show this kind of video")
+        expect(ready.get_by_test_id("video")).to_be_hidden()
+    seen(ready, 0, 1)
+    assert statuses(ready) == ["attention"]
+    ready.get_by_test_id("confirm-pixels").click()
+    clean(ready)
+    assert [entry["review"] for entry in report(ready)] == [["elsewhere"]]
+    (content,) = instances(save(ready)).values()
+    assert stream in content
+
+
+def test_videos_of_a_series_are_not_confirmed_unseen(ready: Page) -> None:
+    """Two videos, neither played: what is said of one is not said of the other."""
+    open_files(ready, [video(number=1), video(number=2)])
+    expect(ready.get_by_test_id("confirm-series")).to_be_hidden()
+    choose(ready, "video-1.dcm")
+    ready.get_by_test_id("confirm-pixels").click()
+    expect(row(ready, "video-1.dcm")).to_have_attribute("data-status", "ready")
+    assert statuses(ready) == ["attention", "ready"]
+    expect(ready.get_by_test_id("confirm-series")).to_be_hidden()
+
+
+def test_no_video_of_another_place_is_ever_loaded(ready: Page, complaints: list[str]) -> None:
+    """The page's policy lets a video be a part of an open file, and not even of its own server."""
+    refused = """(src) => new Promise((resolve) => {
+      const tell = ({ effectiveDirective }) => resolve(effectiveDirective);
+      document.addEventListener("securitypolicyviolation", tell, { once: true });
+      Object.assign(document.createElement("video"), { src });
+    })"""
+    for address in ("film.mp4", "http://192.0.2.1/film.mp4", "data:video/mp4;base64,AAAA"):
+        assert ready.evaluate(refused, address) == "media-src"
+    assert complaints
+    complaints.clear()
+    state(ready, "empty")
+
+
+def test_the_languages_say_it_too(ready: Page) -> None:
+    """The sentence is there in German, French and Spanish, and follows the language."""
+    open_files(ready, [video([b"\0\0\1\xb3" + bytes(800)], MPEG2MPML)])
+    note = ready.get_by_test_id("stage-note")
+    words = {
+        "de": "Dieser Browser kann",
+        "fr": "Ce navigateur ne peut",
+        "es": "Este navegador no",
+        "en": "This browser",
+    }
+    for language, beginning in words.items():
+        ready.get_by_test_id("language").select_option(language)
+        expect(note).to_contain_text(beginning)

@@ -1,0 +1,192 @@
+"""Objects in S3-compatible storage, through obstore.
+
+An object's name holds its SHA-256: ``<study>/<series>/<instance>.<sha256>.dcm``. So two replicas that receive
+different instances under one SOP Instance UID never write over each other; the index decides which is stored.
+An object without a row is not stored: a replica was killed before it got one. It is whole, and it is written
+again under the same name when it is sent again.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
+from urllib.parse import urlsplit
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import S3Store
+
+from dicomveil_receiver.folder import Scratch
+from dicomveil_receiver.index import Index, Row
+from dicomveil_receiver.objects import CHUNK_BYTES, Sealed, Staged
+from dicomveil_receiver.spool import SEALED_SUFFIX, Spool
+
+if TYPE_CHECKING:
+    from obstore.store import S3Config
+
+__all__ = ["BucketObjects", "open_bucket", "sealed_in"]
+
+_PROBE = ".dicomveil/probe"
+_PROBE_SECONDS = 2.0
+#: Two parts of a large object at once: so much memory, at most, for each upload.
+_PART_BYTES, _PARTS = 8 << 20, 2
+_LISTED = 500
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Turn what the library raises into an ``OSError`` without its text, which names objects."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise FileNotFoundError(errno.ENOENT, "not in the bucket") from None
+    except BaseError as error:
+        full = "507 Insufficient Storage" in str(error)
+        raise OSError(errno.ENOSPC if full else errno.EIO, "the bucket cannot be used") from None
+    except ValueError:
+        raise OSError(errno.EIO, "the bucket cannot be used") from None
+
+
+def open_bucket(url: str, endpoint: str | None, region: str) -> S3Store:
+    """Return the bucket ``s3://name/prefix``; the keys come from the environment, or are the machine's."""
+    parts = urlsplit(url)
+    plain = endpoint is not None and endpoint.startswith("http:")
+    config: S3Config = {"region": region}
+    if endpoint is not None:
+        config |= {"endpoint": endpoint, "virtual_hosted_style_request": False}
+    with _errors():
+        return S3Store(
+            parts.netloc,
+            prefix=parts.path.strip("/") or None,
+            client_options={"connect_timeout": "5s", "timeout": "60s", "allow_http": plain},
+            # Who uploads tries again by himself, later.
+            retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=20)},
+            config=config,
+        )
+
+
+def _name(row: Row, suffix: str = "") -> str:
+    return f"{row.study_uid}/{row.series_uid}/{row.sop_instance_uid}.{row.sha256}.dcm{suffix}"
+
+
+class BucketObjects(Scratch):
+    """Objects of a bucket; ``folder`` holds only what arrives."""
+
+    def __init__(
+        self, bucket: S3Store, index: Index, folder: Path, new_spool: Callable[[Path], Spool] = Spool
+    ) -> None:
+        super().__init__(folder, new_spool)
+        self._bucket = bucket
+        self._index = index
+        self._lock_probe = threading.Lock()
+        self._probed = time.monotonic()
+        self._answered = True
+        try:
+            with _errors():
+                obstore.put(bucket, _PROBE, b"This bucket can be written.\n")
+        except BaseException:
+            super().close()
+            raise
+
+    def stage(self, spool: Spool, row: Row) -> Staged:
+        """Put the object into the bucket, where nobody counts it yet; not if one is stored already."""
+        staged = Staged(row, spool.settle(durably=False), _name(row, spool.suffix))
+        try:
+            stored = self._index.find([row.sop_instance_uid]).get(row.sop_instance_uid)
+            if stored is not None and (not stored.same(row) or self._is_there(row)):
+                return staged
+            with _errors():
+                obstore.put(
+                    self._bucket, staged.name, staged.file, chunk_size=_PART_BYTES, max_concurrency=_PARTS
+                )
+        finally:
+            staged.file.unlink(missing_ok=True)
+        return staged
+
+    def _is_there(self, row: Row) -> bool:
+        # Sealed or not, as the settings were then.
+        for suffix in ("", SEALED_SUFFIX):
+            with suppress(FileNotFoundError), _errors():
+                obstore.head(self._bucket, _name(row, suffix))
+                return True
+        return False
+
+    def holds(self, staged: Staged) -> bool:  # noqa: ARG002 - staging made it so
+        """The object is there: it was put there when it was staged."""
+        return True
+
+    def publish(self, staged: Staged) -> None:
+        """It has its name."""
+
+    def synchronize(self) -> None:
+        """It is durable since the bucket said so."""
+
+    def clear(self, staged: Staged, *, refused: bool) -> None:
+        """Remove an object that is not the one that counts, and never will be."""
+        if refused:
+            with suppress(OSError), _errors():
+                obstore.delete(self._bucket, staged.name)
+
+    def size(self, row: Row) -> int:
+        """Return the length of an object."""
+        with _errors():
+            return obstore.head(self._bucket, _name(row))["size"]
+
+    def read(self, row: Row) -> Iterator[bytes]:
+        """Yield an object in chunks."""
+        with _errors():
+            for chunk in obstore.get(self._bucket, _name(row)).stream(min_chunk_size=CHUNK_BYTES):
+                yield bytes(chunk)
+
+    def check(self, min_free_bytes: int) -> None:
+        """Look for room for what arrives, and, not more often than every two seconds, for the bucket."""
+        super().check(min_free_bytes)
+        with self._lock_probe:
+            if time.monotonic() - self._probed >= _PROBE_SECONDS:
+                self._answered = self._answers()
+                self._probed = time.monotonic()
+        if not self._answered:
+            raise OSError(errno.EIO, "the bucket cannot be used")
+
+    def _answers(self) -> bool:
+        try:
+            with _errors():
+                obstore.head(self._bucket, _PROBE)
+        except OSError:
+            return False
+        return True
+
+
+def sealed_in(bucket: S3Store, index: Index) -> Iterator[Sealed]:
+    """Yield the sealed objects that count, by the name they have in a folder."""
+    with _errors():
+        for listed in obstore.list(bucket, chunk_size=_LISTED):
+            names = [one["path"] for one in listed if one["path"].endswith(f".dcm{SEALED_SUFFIX}")]
+            rows = {_name(row, SEALED_SUFFIX): row for row in index.find(map(_uid, names)).values()}
+            for name in names:
+                row = rows.get(name)
+                if row is not None:
+                    plain = f"{row.study_uid}/{row.series_uid}/{row.sop_instance_uid}.dcm{SEALED_SUFFIX}"
+                    yield Sealed(plain, cast("BinaryIO", _Reader(bucket, name)))
+
+
+def _uid(name: str) -> str:
+    return name.rpartition("/")[2].removesuffix(f".dcm{SEALED_SUFFIX}").rpartition(".")[0]
+
+
+class _Reader:
+    """What decrypting reads from."""
+
+    def __init__(self, bucket: S3Store, name: str) -> None:
+        self._file = obstore.open_reader(bucket, name)
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes, at most ``size``; none at the end."""
+        with _errors():
+            return bytes(self._file.read(size if size >= 0 else CHUNK_BYTES))
