@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, WebError, sync_playwright
 
 import browsers
 import places
@@ -119,12 +119,22 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+def _profile(browser: Browser) -> BrowserContext:
+    return browser.new_context(accept_downloads=True, locale="en-US", viewport={"width": 1280, "height": 800})
+
+
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A fresh profile."""
-    context = browser.new_context(
-        accept_downloads=True, locale="en-US", viewport={"width": 1280, "height": 800}
-    )
+    context = _profile(browser)
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def visitor(browser: Browser) -> Iterator[BrowserContext]:
+    """A profile that tests share: from the second on they visit a page that is kept for offline use."""
+    context = _profile(browser)
     yield context
     context.close()
 
@@ -135,28 +145,46 @@ def complaints() -> list[str]:
     return []
 
 
-@pytest.fixture
-def page(context: BrowserContext, complaints: list[str], request: pytest.FixtureRequest) -> Iterator[Page]:
-    """A page that must not complain: a console error (a CSP violation is one) fails the test."""
+@contextlib.contextmanager
+def _watched(
+    context: BrowserContext, complaints: list[str], request: pytest.FixtureRequest
+) -> Iterator[Page]:
+    """Open a page that must not complain: a console error (a CSP violation is one) fails the test."""
 
     def on_console(message: ConsoleMessage) -> None:
         if message.type == "error":
             complaints.append(f"console: {message.text}")
 
+    def on_error(error: WebError) -> None:
+        complaints.append(f"uncaught: {error.error}")
+
     context.on("console", on_console)
-    context.on("weberror", lambda error: complaints.append(f"uncaught: {error.error}"))
+    context.on("weberror", on_error)
     page = context.new_page()
     failed = request.session.testsfailed
     yield page
     if request.session.testsfailed > failed or complaints:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=SCREENSHOTS / f"{request.node.name}.png")
+    page.close()
+    context.remove_listener("console", on_console)
+    context.remove_listener("weberror", on_error)
     assert complaints == []
 
 
 @pytest.fixture
-def ready(page: Page, server: Server) -> Page:
+def page(context: BrowserContext, complaints: list[str], request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page of a fresh profile."""
+    with _watched(context, complaints, request) as page:
+        yield page
+
+
+@pytest.fixture
+def ready(
+    visitor: BrowserContext, server: Server, complaints: list[str], request: pytest.FixtureRequest
+) -> Iterator[Page]:
     """The page, open and ready for files."""
-    page.goto(server.url)
-    page.locator(READY).wait_for(state="attached", timeout=READY_TIMEOUT)
-    return page
+    with _watched(visitor, complaints, request) as page:
+        page.goto(server.url)
+        page.locator(READY).wait_for(state="attached", timeout=READY_TIMEOUT)
+        yield page

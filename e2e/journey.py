@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import pydicom
-from playwright.sync_api import FilePayload, Locator, Page, expect
+from playwright.sync_api import FilePayload, Locator, Page, Worker, expect
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
@@ -130,6 +130,15 @@ def shown(page: Page) -> Locator:
     expect(canvas).to_be_visible(timeout=WAIT)
     expect(page.locator(".stage-box")).to_have_attribute("data-loading", "false", timeout=WAIT)
     return canvas
+
+
+def workers(page: Page) -> list[Worker]:
+    """Wait for the workers that the page starts with, and until they are shut in."""
+    for _ in range(WAIT // 100):
+        if len(page.workers) >= 2 and all(w.evaluate("() => !self.fetch") for w in page.workers):
+            return page.workers
+        page.wait_for_timeout(100)
+    raise AssertionError("the workers did not start")
 
 
 def clean(page: Page) -> None:

@@ -10,6 +10,7 @@ const BUILD = new URL(location.href).searchParams.get("build") ?? "";
 const PREFIX = "dicomveil-";
 const CACHE = PREFIX + BUILD;
 const LISTING = "assets.json";
+const PAGE = "index.html";
 /** The server may have another policy for its page by now, but it may also be slow, or gone. */
 const PATIENCE_MS = 1500;
 /** Nobody needs these to work. */
@@ -40,13 +41,16 @@ function guarded(path, response, body) {
   return new Response(body, { headers });
 }
 
+/** The page is asked for, and kept, as the folder that it is in. @param {string} path */
+const addressOf = (path) => HERE + (path === PAGE ? "" : path);
+
 /**
  * Fetch a file of this build.
  * @param {string} path @param {string} sha256
  * @throws {Error}  it is not there, or not that of this build
  */
 async function fetched(path, sha256) {
-  const response = await fetch(HERE + path, { cache: "no-cache" });
+  const response = await fetch(addressOf(path), { cache: "no-cache" });
   const body = await response.arrayBuffer();
   if (!response.ok || (await digest(body)) !== sha256) throw new Error("another build");
   return guarded(path, response, body);
@@ -58,27 +62,27 @@ async function install() {
   /** @type {Record<string, {sha256: string}>} */
   const listing = await answer.clone().json();
   const cache = await caches.open(CACHE);
+  const kept = await olderFiles();
   for (const [path, { sha256 }] of Object.entries(listing)) {
     if (NOT_KEPT.test(path)) continue;
-    const name = path === "index.html" ? HERE : HERE + path;
-    await cache.put(
-      name,
-      (await kept(path, sha256)) ?? (await fetched(path === "index.html" ? "" : path, sha256)),
-    );
+    await cache.put(addressOf(path), (await kept(path, sha256)) ?? (await fetched(path, sha256)));
   }
   await cache.put(HERE + LISTING, answer); // last: a cache with a listing is whole
 }
 
-/** The same file of an older build. @param {string} path @param {string} sha256 */
-async function kept(path, sha256) {
-  if (path === "index.html") return undefined; // its policy is the server's of today
-  for (const name of await caches.keys()) {
-    if (!name.startsWith(PREFIX) || name === CACHE) continue;
-    const cache = await caches.open(name);
-    const listing = await (await cache.match(HERE + LISTING))?.json();
-    if (listing?.[path]?.sha256 === sha256) return cache.match(HERE + path);
-  }
-  return undefined;
+/** Finds the same file in what older builds left. */
+async function olderFiles() {
+  const names = (await caches.keys()).filter((name) => name.startsWith(PREFIX) && name !== CACHE);
+  const older = await Promise.all(
+    names.map(async (name) => {
+      const cache = await caches.open(name);
+      return { cache, listing: await (await cache.match(HERE + LISTING))?.json() };
+    }),
+  );
+  return (/** @type {string} */ path, /** @type {string} */ sha256) => {
+    if (path === PAGE) return undefined; // its policy is the server's of today
+    return older.find(({ listing }) => listing?.[path]?.sha256 === sha256)?.cache.match(addressOf(path));
+  };
 }
 
 /** The page itself: as the server sends it today, if that is of this build and comes soon. */
@@ -88,8 +92,8 @@ async function page() {
     const response = await fetch(HERE, { cache: "no-cache", signal: AbortSignal.timeout(PATIENCE_MS) });
     const body = await response.arrayBuffer();
     const listing = await (await cache.match(HERE + LISTING))?.json();
-    if (response.ok && listing?.["index.html"]?.sha256 === (await digest(body))) {
-      await cache.put(HERE, guarded("index.html", response, body));
+    if (response.ok && listing?.[PAGE]?.sha256 === (await digest(body))) {
+      await cache.put(HERE, guarded(PAGE, response, body));
     }
   } catch {
     // no network
@@ -104,22 +108,9 @@ async function file(address) {
 }
 
 /** Folders of the build: the browser may take what lies in them from the cache without starting this script. */
-const FOLDERS = [
-  ...[
-    "locales",
-    "model",
-    "open",
-    "output",
-    "pool",
-    "pyodide",
-    "python",
-    "review",
-    "settings",
-    "shell",
-    "viewer",
-  ],
-  "worker",
-];
+const FOLDERS = "locales model open output pool pyodide python review settings shell viewer worker".split(
+  " ",
+);
 
 /** @param {any} event  of the kind "install"; not every browser has routes */
 async function addRoutes(event) {

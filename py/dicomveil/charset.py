@@ -15,9 +15,9 @@ __all__ = ["declared_encodings", "decode_text", "defined_terms", "is_legal_text"
 _SPECIFIC_CHARACTER_SET = 0x00080005
 #: Without a declaration text is ASCII (PS3.5 6.1.2.1); pydicom reads more, and calls it by this name.
 _DEFAULT = ("iso8859",)
-#: Python's names of encodings -> Defined Terms (PS3.3 C.12.1.1.2).
 #: A Defined Term that pydicom does not know yet, by Python's name.
 _NEWER = {"ISO_IR 203": "iso8859_15"}
+#: Python's names of encodings -> Defined Terms (PS3.3 C.12.1.1.2).
 _LATIN = {15: 203, 1: 100, 2: 101, 3: 109, 4: 110, 5: 144, 6: 127, 7: 126, 8: 138, 9: 148}
 _TERMS = {f"iso8859-{part}": f"ISO_IR {number}" for part, number in _LATIN.items()}
 _TERMS |= {"utf-8": "ISO_IR 192", "tis-620": "ISO_IR 166", "gb18030": "GB18030", "gbk": "GBK"}

@@ -24,7 +24,7 @@ from dicomveil.profile import Profile
 from dicomveil.pseudonyms import Pseudonyms
 from dicomveil.reading import BIG_ENDIAN, Instance
 from dicomveil.rules import TEXT_VRS
-from dicomveil.source import Part
+from dicomveil.source import Part, part_length
 from dicomveil.tables import METHOD_CODES, attribute_type, element_keyword, is_standard_uid
 from dicomveil.values import dummy, fitted, pad, shift_date, shift_datetime, swapped, well_formed
 
@@ -326,8 +326,8 @@ def assembled(instance: Instance, header: tuple[bytes, bytes, bytes], pixels: li
         # Pixels that were implicit in a data set declared explicit: PS3.5 A.2 asks for OW above 8 bits.
         wide = data.vr == "OB" and not instance.head.explicit and instance.head.number(0x00280100) > 8
         vr = "OW" if wide and not data.encapsulated else data.vr
-        odd = not data.encapsulated and sum(map(_length, pixels)) & 1
-        length = UNDEFINED if data.encapsulated else sum(map(_length, pixels)) + odd
+        odd = not data.encapsulated and sum(map(part_length, pixels)) & 1
+        length = UNDEFINED if data.encapsulated else sum(map(part_length, pixels)) + odd
         parts = [before + writer.header(data.tag, vr, length), *pixels]
         if odd:
             parts.append(b"\0")  # PS3.5 7.1.1: even lengths, which not every writer keeps to
@@ -338,11 +338,7 @@ def assembled(instance: Instance, header: tuple[bytes, bytes, bytes], pixels: li
     first = parts[0]
     if isinstance(first, bytes):
         parts[0] = meta + first
-    return [part for part in parts if _length(part)]
-
-
-def _length(part: Part) -> int:
-    return len(part) if isinstance(part, bytes) else part.length
+    return [part for part in parts if part_length(part)]
 
 
 def _stored(data: bytes) -> bytes:

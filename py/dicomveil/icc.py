@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 __all__ = ["neutral_profile", "srgb_profile"]
@@ -34,6 +35,7 @@ _COMPLETE = ({b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC"}, {b"kTRC"}, 
 _PARAMETERS = (1, 3, 4, 5, 7)
 
 
+@lru_cache(maxsize=8)  # planned with, then written; the same in every image of a series
 def neutral_profile(value: bytes) -> bytes | None:
     """Return a profile of the same colours without texts, makers and days; ``None`` if it cannot be read."""
     try:

@@ -17,35 +17,29 @@ from dicomveil.pixels.shapes import Redaction, redaction_of
 from dicomveil.pixels.syntaxes import coding_of
 from dicomveil.pixels.unused_bits import cleared_part, unused_bits
 from dicomveil.reading import Instance
-from dicomveil.source import Part, Range
+from dicomveil.source import Part, Range, part_length
 from dicomveil.tables import attribute_type, iod_name
 
 __all__ = [
     "PixelLayout",
     "Redaction",
-    "embedded_overlay_bits",
     "is_redactable",
     "is_viewable",
     "pixel_layout",
     "redacted_pixels",
     "redaction_of",
-    "trimmed_pixels",
 ]
 
 
-def trimmed_pixels(instance: Instance) -> tuple[Part, bool]:
+def _trimmed(part: Part, layout: PixelLayout) -> tuple[Part, bool]:
     """Return native Pixel Data without what follows its last frame, and whether anything was left out."""
-    if instance.pixels is None:
-        raise Refused("pixels-undecodable")
-    part = instance.pixels.part
-    total = pixel_layout(instance).total_bytes
-    total += total & 1
-    if instance.pixels.encapsulated or not 0 < total < instance.pixels.length:
+    total = layout.total_bytes + (layout.total_bytes & 1)
+    if total >= part_length(part):
         return part, False
     return (Range(part.offset, total) if isinstance(part, Range) else part[:total]), True
 
 
-def embedded_overlay_bits(instance: Instance) -> int:
+def _embedded_overlay_bits(instance: Instance) -> int:
     """Return a mask of the bits of each pixel cell that hold overlays (PS3.3 C.9.2, Overlay Bit Position)."""
     mask = 0
     allocated = instance.head.number(0x00280100)
@@ -100,15 +94,15 @@ def redacted_pixels(
     known_iod = iod_name(instance.sop_class) is not None
     if known_iod and attribute_type(instance.sop_class, (pixels.tag,)) is None:
         raise Refused("pixels-not-in-iod", pixels.tag)
-    if not pixels.encapsulated and not pixel_layout(instance).total_bytes:
-        raise Refused("pixels-undecodable", pixels.tag)  # nothing tells what those bytes are
     layout = pixel_layout(instance)
-    overlays = embedded_overlay_bits(instance)
+    if not pixels.encapsulated and not layout.total_bytes:
+        raise Refused("pixels-undecodable", pixels.tag)  # nothing tells what those bytes are
+    overlays = _embedded_overlay_bits(instance)
     mask = overlays | (unused_bits(layout) if only_what_is_shown else 0)
     if pixels.encapsulated:
         result = rewritten(instance, redactions, mask)
     else:
-        part, trimmed = trimmed_pixels(instance)
+        part, trimmed = _trimmed(pixels.part, layout)
         result = Rewritten([part], changed=True, warnings=["pixel-padding-removed"] * trimmed)
         if mask:
             part = cleared_part(instance.source, part, layout, mask)

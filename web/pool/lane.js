@@ -3,9 +3,11 @@
 /** @typedef {import("./worker-link.js").WorkerLink} WorkerLink */
 /** @typedef {import("../contract.js").Op} Op */
 /** @typedef {{op: Op, args: Record<string, unknown>, limit: number, signal: AbortSignal,
- *   resolve: (value: any) => void, reject: (error: Error) => void}} Job */
+ *   resolve: (value: any) => void, reject: (error: Error) => void, settled?: boolean, left?: Lane}} Job */
 
 const CANCEL_MS = 600;
+/** A job that takes longer than this does not hold up those behind it: others may take them. */
+const SLOW_MS = 1500;
 
 /** Jobs that a worker holds at most: the one that it is at, and short ones behind it. */
 const MOST = 3;
@@ -23,14 +25,18 @@ export class Lane {
   #blamed;
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #stall;
+  /** @type {ReturnType<typeof setTimeout>|undefined} */
+  #slow;
+  #held;
 
-  /** @param {WorkerLink} link */
-  constructor(link) {
+  /** @param {WorkerLink} link @param {(jobs: Job[]) => void} held  told of jobs that wait behind a slow one */
+  constructor(link, held) {
     this.link = link;
     this.ready = false;
+    this.#held = held;
     link.ended.then(() => {
       this.#blamed = this.#jobs[0];
-      clearTimeout(this.#stall);
+      this.#disarm();
     });
   }
 
@@ -73,10 +79,17 @@ export class Lane {
     }
   }
 
+  #disarm() {
+    clearTimeout(this.#stall);
+    clearTimeout(this.#slow);
+  }
+
   /** Time runs from when the worker begins a job. */
   #arm() {
-    clearTimeout(this.#stall);
+    this.#disarm();
     const [job] = this.#jobs;
-    if (job) this.#stall = setTimeout(() => this.link.end("worker-stalled"), job.limit);
+    if (!job) return;
+    this.#stall = setTimeout(() => this.link.end("worker-stalled"), job.limit);
+    this.#slow = setTimeout(() => this.#held(this.#jobs.slice(1)), SLOW_MS);
   }
 }

@@ -71,13 +71,17 @@ export class WorkerPool {
     const { file } = args;
     const limit = STALL_MS + (this.#sizes.get(/** @type {Blob} */ (file)) ?? 0) * STALL_MS_PER_BYTE;
     const given = file instanceof Blob ? { ...args, handle: this.#handle(file) } : args;
+    /** @type {Job} */
     const job = { op, args: given, limit, signal, resolve, reject };
     if (urgent) this.#jobs.unshift(job);
     else this.#jobs.push(job);
     const onAbort = () => reject(new CodedError("cancelled"));
     signal.addEventListener("abort", onAbort, { once: true });
     this.#next();
-    return promise.finally(() => signal.removeEventListener("abort", onAbort));
+    return promise.finally(() => {
+      job.settled = true;
+      signal.removeEventListener("abort", onAbort);
+    });
   }
 
   /** @param {Blob} file */
@@ -91,7 +95,7 @@ export class WorkerPool {
 
   #start() {
     const link = new WorkerLink(this.#assets);
-    const lane = new Lane(link);
+    const lane = new Lane(link, (jobs) => this.#release(lane, jobs));
     this.#lanes.add(lane);
     link.ready.then(
       () => {
@@ -111,13 +115,21 @@ export class WorkerPool {
     return link;
   }
 
+  /** These wait behind a slow job: who comes first does them. @param {Lane} lane @param {Job[]} jobs */
+  #release(lane, jobs) {
+    const waiting = jobs.filter((job) => !job.left);
+    for (const job of waiting) job.left = lane;
+    this.#jobs.unshift(...waiting);
+    this.#next();
+  }
+
   #next() {
     for (;;) {
       // Before there are settings nothing is read or cleaned: each worker would have a key of its own.
       const at = this.#settings ? 0 : this.#jobs.findIndex(({ op }) => op === "configure");
       const job = this.#jobs[at];
       if (!job) return;
-      const lane = job.signal.aborted ? null : this.#laneFor(job);
+      const lane = job.signal.aborted || job.settled ? null : this.#laneFor(job);
       if (lane === undefined) return;
       this.#jobs.splice(at, 1);
       if (lane) this.#work(lane, job);
@@ -126,7 +138,7 @@ export class WorkerPool {
 
   /** The worker with the least to do, of those that take the job. @param {Job} job */
   #laneFor(job) {
-    const taking = [...this.#lanes].filter((lane) => lane.ready && lane.takes(job));
+    const taking = [...this.#lanes].filter((lane) => lane.ready && lane !== job.left && lane.takes(job));
     return taking.sort((one, other) => one.depth - other.depth)[0];
   }
 
@@ -140,8 +152,9 @@ export class WorkerPool {
       if (job.op === "inspect") this.#sizes.set(/** @type {Blob} */ (job.args.file), answer.file_bytes);
       job.resolve(answer);
     } catch (error) {
-      if (lane.neverBegan(job) && !job.signal.aborted && this.#lanes.size) this.#jobs.unshift(job);
-      else job.reject(/** @type {Error} */ (error));
+      if (lane.neverBegan(job) && !job.signal.aborted && this.#lanes.size) {
+        if (job.left !== lane) this.#jobs.unshift(job); // else it has another place already
+      } else job.reject(/** @type {Error} */ (error));
     }
     this.#next();
   }

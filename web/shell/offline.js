@@ -3,6 +3,7 @@
 
 import { byTestId } from "../dom.js";
 import { onLanguage, t } from "../i18n.js";
+import { sha256OfBlob } from "../output/sha256.js";
 
 /** @typedef {import("../model/session.js").Session} Session */
 
@@ -19,8 +20,7 @@ const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy("dicom
 async function register() {
   const response = await fetch(LISTING, { cache: "no-store" });
   if (!response.ok) throw new Error("no build");
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", await response.arrayBuffer()));
-  const build = [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const build = await sha256OfBlob(new AbortController().signal, await response.blob());
   const url = `sw.js?build=${build}`;
   const registration = await navigator.serviceWorker.register(policy ? policy.createScriptURL(url) : url, {
     updateViaCache: "none",

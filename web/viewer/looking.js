@@ -8,16 +8,23 @@ import { isIn } from "./shapes.js";
 /** How much of the picture has to be in sight; the rest is rounding. */
 const WHOLE = 0.99;
 
-/** Tell whenever all of an element comes into sight, or no longer is. @param {Element} element @param {(whole: boolean) => void} tell */
+/**
+ * Tell whenever all of an element comes into sight, or no longer is.
+ * @param {Element} element @param {(whole: boolean, part: boolean) => void} tell  part: some of it is, not all
+ */
 export function watchSight(element, tell) {
-  const told = (/** @type {IntersectionObserverEntry[]} */ entries) =>
-    tell((entries.at(-1)?.intersectionRatio ?? 0) >= WHOLE);
+  const told = (/** @type {IntersectionObserverEntry[]} */ entries) => {
+    const ratio = entries.at(-1)?.intersectionRatio ?? 0;
+    tell(ratio >= WHOLE, ratio > 0 && ratio < WHOLE);
+  };
   new IntersectionObserver(told, { threshold: [0, WHOLE] }).observe(element);
 }
 
 export class Looking extends EventTarget {
   /** All of the picture is in sight: not magnified, not behind another tab of the page. */
   whole = false;
+  /** Only a part of it is. */
+  magnified = false;
   #session;
   #view;
   /** Counts pictures, so that one that was replaced before it was on the screen does not count. */
@@ -28,8 +35,9 @@ export class Looking extends EventTarget {
     super();
     this.#session = session;
     this.#view = view;
-    watchSight(canvas, (whole) => {
+    watchSight(canvas, (whole, part) => {
       this.whole = whole;
+      this.magnified = part;
       this.look();
       this.dispatchEvent(new CustomEvent("sight-changed"));
     });

@@ -67,7 +67,7 @@ export class ReviewPanel {
     if (item.isVideo) return t(item.sight.played.done ? "sight.played" : "sight.video", item.sight.played);
     if (item.seen) return item.redactions.length ? t("sight.covered-in-part") : "";
     if (!item.info?.preview) return t("sight.impossible");
-    if (!this.#looking.whole) return t("sight.magnified");
+    if (this.#looking.magnified) return t("sight.magnified");
     if (all === 1) return "";
     return t("sight.frames", { done: item.sight.frames(item.redactions), all });
   }

@@ -10,7 +10,7 @@ export function keepHeight(element) {
     element.style.minBlockSize = "";
   };
   new ResizeObserver(() => {
-    element.style.minBlockSize = `${element.offsetHeight}px`;
+    element.style.minBlockSize = `${element.getBoundingClientRect().height}px`;
   }).observe(element);
   addEventListener("resize", anew);
   return anew;

@@ -17,7 +17,7 @@ from dicomveil.pixels.layout import PixelLayout, pixel_layout
 from dicomveil.pixels.shapes import Redaction, covered_frames
 from dicomveil.pixels.syntaxes import JPEG_RECOMPRESSION, coding_of, is_video
 from dicomveil.reading import Instance
-from dicomveil.source import Part, PartsSource, Range, Source
+from dicomveil.source import Part, PartsSource, Range, Source, part_length
 
 if TYPE_CHECKING:
     from dicomveil.pixels.redact_frame import FrameRedactor
@@ -59,10 +59,6 @@ class _ReadAhead:
 
 def _item(length: int) -> bytes:
     return b"\xfe\xff\x00\xe0" + length.to_bytes(4, "little")
-
-
-def _length(part: Part) -> int:
-    return part.length if isinstance(part, Range) else len(part)
 
 
 def rewritten(instance: Instance, redactions: Sequence[Redaction], overlay_bits: int = 0) -> Rewritten:
@@ -143,9 +139,9 @@ class _Writer:
                 and last.offset + last.length == part.offset
             ):
                 self.parts[-1] = Range(last.offset, last.length + part.length)
-            elif _length(part):
+            elif part_length(part):
                 self.parts.append(part)
-            self.at += _length(part)
+            self.at += part_length(part)
 
     def new_frame(self, stream: bytes) -> None:
         """Append a frame as one fragment of even length."""
@@ -171,7 +167,7 @@ class _Writer:
             kept += _slice(frame, at, cut.start)
             kept.append(cut.replacement)
             at = cut.end
-        length = sum(map(_length, kept))
+        length = sum(map(part_length, kept))
         self._add(_item(length + (length & 1)), *kept, b"\0" * (length & 1))
 
     def finished(self, frames: list[Frame]) -> Rewritten:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dicomveil.pixels.layout import PixelLayout
-from dicomveil.source import Part, Range, Source
+from dicomveil.source import Part, PartsSource, Source
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,10 +40,9 @@ def cleared_part(source: Source, part: Part, layout: PixelLayout, bits: int) -> 
     order = "little" if layout.little else "big"
     out: list[bytes] = []
     changed = False
-    length = part.length if isinstance(part, Range) else len(part)
-    for at in range(0, length, _CHUNK):
-        count = min(_CHUNK, length - at)
-        data = source.read(part.offset + at, count) if isinstance(part, Range) else part[at : at + count]
+    pixels = PartsSource(source, [part])
+    for at in range(0, pixels.size, _CHUNK):
+        data = pixels.read(at, _CHUNK)
         cells = len(data) // size
         one = int.from_bytes((b"\1" + bytes(size - 1)) * cells, "little")  # a bit for each cell
         value = int.from_bytes(data[: cells * size], order)  # type: ignore[arg-type]
