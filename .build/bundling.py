@@ -13,6 +13,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+import carrying
 import environment
 import licensing
 import patching
@@ -107,6 +108,25 @@ def compile_files(
     return trimming.read_archive(kept.read_bytes(), lambda _: True)
 
 
+def compress_files(node: Path, files: Files) -> Files:
+    """Make each file a gzip stream, by Pyodide under Node; keep the result like what was compiled."""
+    source = store_archive(files)
+    scripts = (HERE / "pack.mjs", HERE / "package-lock.json")
+    kept = COMPILED / f"packed-{environment.fingerprint(source, *scripts)}.zip"
+    if not kept.is_file():
+        say(f"Compressing what {carrying.NAME} holds")
+        COMPILED.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+            work = Path(folder)
+            (work / "source.zip").write_bytes(source)
+            packed = work / "packed.zip"
+            environment.run([node, scripts[0], resolving.PYODIDE, work / "source.zip", packed], cwd=work)
+            for old in COMPILED.glob("packed-*.zip"):
+                old.unlink()
+            packed.replace(kept)
+    return trimming.read_archive(kept.read_bytes(), lambda _: True)
+
+
 def python_archives(node: Path, wheels: dict[str, bytes], versions: dict[str, str]) -> dict[str, bytes]:
     """Make the archives of dist/python/."""
     stdlib = patching.patch_stdlib(
@@ -166,6 +186,8 @@ def contents(node: Path) -> Files:
         raise BuildError(f"web/ has files of names that the build makes: {', '.join(sorted(clash))}")
     files |= made
     files["assets.json"] = _listing(files).encode()
+    # After the listing: the page neither loads nor keeps it.
+    files[carrying.NAME] = carrying.single_file(files, lambda held: compress_files(node, held))
     sums = (f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(files.items()))
     files["SHA256SUMS"] = "".join(sums).encode()
     return files

@@ -209,6 +209,8 @@ parts when they are needed and looks for no sample files. Of Pyodide, pyodide/__
 that start an event loop; pyodide/_package_loader.py and asyncio/__init__.py are dicomveil's own and take the
 place of others. No other third-party source is changed. The changes are in .build/patching.py of dicomveil's
 source.
+
+dicomveil.html holds what is in pyodide/ and python/ as well, compressed, with this text and all licences.
 """
 
 

@@ -39,10 +39,11 @@ def test_sha256sums_lists_every_file(dist: Path) -> None:
 
 
 def test_assets_json_describes_every_file(dist: Path) -> None:
-    """The page finds hash and size of everything it loads in assets.json."""
+    """The page finds hash and size of everything it loads in assets.json; the single file is not loaded."""
     files = _files(dist)
     assets = json.loads(files.pop("assets.json"))
-    del files["SHA256SUMS"]
+    for name in ("SHA256SUMS", "dicomveil.html"):
+        del files[name]
     assert assets == {
         name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} for name, data in files.items()
     }
@@ -51,7 +52,7 @@ def test_assets_json_describes_every_file(dist: Path) -> None:
 def test_everything_in_dist_is_accounted_for(dist: Path) -> None:
     """Each file is web/'s, byte for byte, or is named by NOTICE, or is about the others."""
     web = bundling.web_files()
-    about = {"NOTICE", "LICENSE", "SHA256SUMS", "assets.json"}
+    about = {"NOTICE", "LICENSE", "SHA256SUMS", "assets.json", "dicomveil.html"}
     for name, data in _files(dist).items():
         if name in web:
             assert data == web[name]
@@ -91,7 +92,7 @@ def test_two_builds_are_byte_identical(tmp_path: Path, monkeypatch: pytest.Monke
     bundling.build(node, tmp_path / "first")
     monkeypatch.setattr(bundling, "COMPILED", tmp_path / "compiled")
     bundling.build(node, tmp_path / "second")
-    assert len(list((tmp_path / "compiled").iterdir())) == 5
+    assert len(list((tmp_path / "compiled").iterdir())) == 6
     first, second = _files(tmp_path / "first"), _files(tmp_path / "second")
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []

@@ -38,6 +38,8 @@ _MEDIA_TYPES = {
     ".zip": "application/zip",
 }
 _PLAIN_NAMES = {"LICENSE", "NOTICE", "SHA256SUMS"}
+# The page as one file runs from disk; under the policy of a server its script, which lies within, may not.
+_CARRIED = PurePosixPath("dicomveil.html")
 _ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
 _CHUNK_BYTES = 1 << 20
 
@@ -69,6 +71,8 @@ class Page(StaticFiles):
             "cache-control": _caching(plain, stat_result, scope),
             "vary": "accept-encoding",
         }
+        if name == _CARRIED:
+            headers["content-disposition"] = f'attachment; filename="{name}"'
         request_headers = Headers(scope=scope)
         served = plain
         for encoding, suffix in _ENCODINGS:

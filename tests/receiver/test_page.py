@@ -16,6 +16,7 @@ from receiver.support import Endpoint, make_instance, multipart, running
 FILES = {
     "index.html": b"<!doctype html><title>page</title>",
     "main.js": b"export {};",
+    "dicomveil.html": b"<!doctype html><title>carried</title>",
     "app.css": b":root {}",
     "sw.js": b"",
     "assets.json": b"{}",
@@ -61,6 +62,12 @@ def policy(answer: httpx.Response) -> dict[str, str]:
     """Return the directives of a Content-Security-Policy."""
     text = answer.headers["content-security-policy"]
     return {name: value for name, _, value in (part.strip().partition(" ") for part in text.split(";"))}
+
+
+def test_the_single_file_is_for_download(server: Endpoint) -> None:
+    """dicomveil.html, which runs from disk, is saved and not shown; the page itself is shown."""
+    assert httpx.get(server.url + "dicomveil.html").headers["content-disposition"].startswith("attachment")
+    assert "content-disposition" not in httpx.get(server.url + "index.html").headers
 
 
 @pytest.mark.parametrize("path", ["", "index.html", "main.js", "sw.js"])

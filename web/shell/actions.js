@@ -4,6 +4,7 @@ import { byTestId } from "../dom.js";
 import { onLanguage, t } from "../i18n.js";
 import { canSaveFolder } from "../output/save.js";
 import { tally } from "../review/tree.js";
+import { canSend } from "./destination.js";
 
 /** @typedef {import("../model/session.js").Session} Session */
 /** @typedef {import("./sharing.js").Sharing} Sharing */
@@ -20,9 +21,11 @@ export function connectActions(session, sharing) {
   on("save", () => sharing.saveZip());
   on("save-folder", () => sharing.saveFolder());
   on("report", () => sharing.saveReport());
-  on("upload", () => sharing.send());
-  on("pause", () => sharing.togglePause());
-  on("receipt", () => sharing.saveReceipt());
+  if (canSend) {
+    on("upload", () => sharing.send());
+    on("pause", () => sharing.togglePause());
+    on("receipt", () => sharing.saveReceipt());
+  }
   on("start-over", () => session.clear());
   on("next-attention", () => {
     const next = session.items.find((item) => item.status === "attention");
@@ -36,15 +39,17 @@ export function connectActions(session, sharing) {
   draw();
 }
 
+/** @param {string} id @param {boolean} shown */
+function show(id, shown) {
+  byTestId(id).hidden = !shown;
+}
+
 /** @param {Session} session @param {Sharing} sharing */
 function drawActions(session, sharing) {
   const { state } = session;
   const counts = tally(session.items);
   const working = state === "reading" || state === "cleaning" || sharing.busy !== null;
   const cleaned = counts.clean + counts.uploaded;
-  const show = (/** @type {string} */ id, /** @type {boolean} */ shown) => {
-    byTestId(id).hidden = !shown;
-  };
   const idle = !working && session.items.length > 0;
   const cleanable = session.cleanable.length;
   show("cancel", working);
@@ -59,13 +64,15 @@ function drawActions(session, sharing) {
   const leaving = idle && state === "done" && cleaned > 0;
   show("save", leaving);
   show("save-folder", leaving && canSaveFolder);
-  show("upload", leaving && counts.clean > 0);
-  byTestId("upload").textContent = t(
-    session.items.some((item) => item.uploadCode) ? "action.retry" : "action.upload",
-  );
-  show("pause", sharing.upload !== null);
-  byTestId("pause").textContent = t(sharing.upload?.paused ? "action.proceed" : "action.pause");
-  show("receipt", idle && state === "done" && sharing.receipted > 0);
+  if (canSend) {
+    show("upload", leaving && counts.clean > 0);
+    byTestId("upload").textContent = t(
+      session.items.some((item) => item.uploadCode) ? "action.retry" : "action.upload",
+    );
+    show("pause", sharing.upload !== null);
+    byTestId("pause").textContent = t(sharing.upload?.paused ? "action.proceed" : "action.pause");
+    show("receipt", idle && state === "done" && sharing.receipted > 0);
+  }
   show("report", idle && state === "done");
   show("next-attention", counts.attention > 0);
   byTestId("next-attention").textContent = t("list.next-attention", { count: counts.attention });

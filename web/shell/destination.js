@@ -7,6 +7,9 @@ import { resource } from "../output/endpoint.js";
 
 /** @typedef {import("../output/endpoint.js").Destination} Destination */
 
+/** In the file that is carried along nothing is sent: `.build/single/` has another module in the place of this one. */
+export const canSend = true;
+
 /** Where the server of this page says to send, so that one click does; else null. @returns {Promise<Destination|null>} */
 export async function ownDestination() {
   try {
