@@ -78,6 +78,9 @@ def _name(row: Row, suffix: str = "") -> str:
 class BucketObjects(Scratch):
     """Objects of a bucket; ``folder`` holds only what arrives."""
 
+    #: They wait for the network most of the time.
+    at_once = 64
+
     def __init__(
         self, bucket: S3Store, index: Index, folder: Path, new_spool: Callable[[Path], Spool] = Spool
     ) -> None:

@@ -5,7 +5,7 @@ Plain and synchronous: it runs in a worker thread, which is fed with blocks of t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from dicomveil.source import Source
@@ -58,13 +58,14 @@ class Reception:
         self._failure: ReceiverError | None = None
         self._staged: list[tuple[int, Staged]] = []
 
-    def feed(self, block: bytes) -> None:
+    def feed(self, chunks: Iterable[bytes]) -> None:
         """Take the next bytes of the body.
 
         Raises:
             ReceiverError: the request as a whole cannot go on; the results so far stand.
         """
-        self._parts.feed(block)
+        for chunk in chunks:
+            self._parts.feed(chunk)
 
     def finish(self) -> None:
         """Take the end of the body.

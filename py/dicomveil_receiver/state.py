@@ -53,8 +53,8 @@ class StateService:
         await self._gate.admit(request)
         body = b""
         try:
-            async for block in receive_blocks(request, self._services.settings, _MAX_BYTES):
-                body += block
+            async for chunks in receive_blocks(request, self._services.settings, _MAX_BYTES):
+                body += b"".join(chunks)
             uids = json.loads(body)["instances"]
         except (ValueError, KeyError, TypeError, RecursionError, ClientDisconnect):
             raise ReceiverError("digests-invalid") from None
