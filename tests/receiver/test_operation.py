@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import re
 import socket
 import threading
@@ -25,6 +26,7 @@ from dicomveil_receiver.reasons import ReceiverError
 from dicomveil_receiver.tokens import TokenFile, Tokens
 from receiver.support import (
     Endpoint,
+    both,
     content_type,
     make_instance,
     marker_verify,
@@ -171,6 +173,19 @@ def test_a_question_has_limits(endpoint: Endpoint) -> None:
     many = httpx.post(endpoint.url + "digests", json={"instances": ["1"] * 10_001}, headers=headers)
     assert many.status_code == 400
     assert httpx.post(endpoint.url + "digests", content=b" " * (2 << 20), headers=headers).status_code == 413
+
+
+@both
+def test_a_question_for_what_no_uid_can_be_is_answered(endpoint: Endpoint) -> None:
+    """What a database would choke on is not stored, that is all."""
+    instance = make_instance()
+    assert endpoint.store_instances(instance).status_code == 200
+    odd = ["", "\x00", "2.25.1\x00", "'; DROP TABLE instance; --", ":v0", "%s", "2.25.404", "x" * 70000]
+    asked = json.dumps({"instances": [*odd, "\ud800", uid_of(instance)]})  # the surrogate is escaped
+    headers = {"authorization": f"Bearer {endpoint.token}"}
+    answer = httpx.post(endpoint.url + "digests", content=asked, headers=headers)
+    assert answer.status_code == 200
+    assert list(answer.json()["digests"]) == [uid_of(instance)]
 
 
 def test_a_full_bucket_says_when_there_is_a_place(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 import trustme
 
 from dicomveil_receiver.cli import main
+from dicomveil_receiver.index import Row
 from dicomveil_receiver.objects import Staged
 from dicomveil_receiver.reasons import ReceiverError
 from dicomveil_receiver.store import Kept, Store
@@ -120,10 +121,26 @@ def test_a_loser_that_another_replica_stored_is_not_removed(
     a, b = stores(replicas)
     pair = [staged(a, first), staged(a, second)]
     assert [code(result) for result in b.keep([staged(b, second)])] == ["new"]
-    monkeypatch.setattr(a.index, "find", lambda _uids: {})  # it looked before
+    looked = a.index.find
+
+    def early(_uids: object) -> dict[str, Row]:
+        monkeypatch.setattr(a.index, "find", looked)
+        return {}
+
+    monkeypatch.setattr(a.index, "find", early)
     assert [code(result) for result in a.keep(pair)] == ["instance-conflict", "known"]
     (name,) = replicated.files()
     assert replicated.content(name) == second
+
+
+def test_what_is_stored_is_never_removed(replicated: Shared, replicas: list[Endpoint]) -> None:
+    """Not even when the same bytes are refused, since an older version said something else of them."""
+    instance = make_instance()
+    assert replicas[0].store_instances(instance).status_code == 200
+    replicated.run("UPDATE instance SET sop_class = '1.2.3'")
+    assert replicas[1].store_instances(instance).status_code == 409
+    (name,) = replicated.files()
+    assert replicated.content(name) == instance
 
 
 def test_a_killed_replica_loses_nothing(replicated: Shared, tmp_path: Path) -> None:
