@@ -60,6 +60,8 @@ def set_up_python() -> None:
     pip: list[str | Path] = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "-qq"]
     with once(CACHE / "venv.stamp", fingerprint(sys.version, str(ROOT))) as todo:
         if todo or not PYTHON.exists():
+            if VENV.is_symlink():  # clearing it would empty the folder that it leads to
+                raise BuildError(".venv is a link: remove it, or let it be a folder")
             say("Setting up .venv")
             run([sys.executable, "-m", "venv", "--clear", VENV])
     with once(VENV / "requirements.stamp", fingerprint(REQUIREMENTS)) as todo:

@@ -19,6 +19,21 @@ from urllib.parse import urlsplit
 import pydicom
 
 
+@contextmanager
+def _serving(handler: type[BaseHTTPRequestHandler], context: ssl.SSLContext | None = None) -> Iterator[int]:
+    """Serve on loopback, over TLS with a context; yield the port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 class Answer(NamedTuple):
     """What the server does with a request: a status, and seconds before and for the sender."""
 
@@ -108,15 +123,9 @@ def other_server() -> Iterator[OtherServer]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    state.url = f"http://127.0.0.1:{server.server_port}/dicom-web/"
-    try:
+    with _serving(Handler) as port:
+        state.url = f"http://127.0.0.1:{port}/dicom-web/"
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 class Line:
@@ -247,12 +256,5 @@ def https_front(target: str, context: ssl.SSLContext, origin: str) -> Iterator[s
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    try:
-        yield f"https://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with _serving(Handler, context) as port:
+        yield f"https://127.0.0.1:{port}/"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import pydicom
+import pytest
 from playwright.sync_api import FilePayload, Locator, Page, Worker, expect
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
@@ -139,6 +140,21 @@ def workers(page: Page) -> list[Worker]:
             return page.workers
         page.wait_for_timeout(100)
     raise AssertionError("the workers did not start")
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Go to an element by the tab key alone."""
+    for _ in range(120):
+        if page.evaluate("() => document.activeElement?.dataset?.testid") == name:
+            return
+        page.keyboard.press("Tab")
+    pytest.fail(f"{name} is not reached by the tab key")
+
+
+def press(page: Page, name: str) -> None:
+    """Press a button by keyboard alone."""
+    tab_to(page, name)
+    page.keyboard.press("Enter")
 
 
 def clean(page: Page) -> None:

@@ -6,8 +6,8 @@ import zipfile
 from collections.abc import Iterator
 
 import pytest
-from e2e.journey import WAIT, Server, clean, open_files, payload, row, shown, state
-from e2e.pictures import cine, screen
+from e2e.journey import WAIT, Server, clean, open_files, payload, press, row, shown, state, tab_to
+from e2e.pictures import cine, screen, video
 from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, expect
 
 import places
@@ -100,7 +100,8 @@ def test_axe_finds_nothing_from_opening_to_sharing(
         axe.look(name)
         page.keyboard.press("Escape")
     nothing: FilePayload = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"none"}
-    open_files(page, [payload(screen(1), "1.dcm"), payload(cine(3), "film.dcm"), nothing])
+    videos = [video(number=7), video([b"\0\0\1\xb3" + bytes(90)], number=8)]
+    open_files(page, [payload(screen(1), "1.dcm"), payload(cine(3), "film.dcm"), *videos, nothing])
     axe.look("list")  # on a narrow screen, the list or the chosen file
     row(page, "1.dcm").locator("button").click()
     shown(page)
@@ -112,6 +113,12 @@ def test_axe_finds_nothing_from_opening_to_sharing(
     row(page, "film.dcm").locator("button").click()
     shown(page)
     axe.look("film")
+    for name in ("video-7.dcm", "video-8.dcm"):  # one that most browsers play, and one that none does
+        row(page, name).locator("button").click()
+        expect(page.locator(".stage > :is(video, .stage-note):not([hidden])")).to_be_visible(timeout=WAIT)
+        axe.look(name)
+    row(page, "film.dcm").locator("button").click()
+    shown(page)
     page.get_by_test_id("tab-header").click()
     expect(page.get_by_test_id("header").locator("tbody tr").first).to_be_visible(timeout=WAIT)
     axe.look("header")
@@ -139,35 +146,20 @@ def test_axe_finds_nothing_when_the_page_cannot_start(
     complaints.clear()
 
 
-def _tab_to(page: Page, name: str) -> None:
-    """Go to an element by the tab key alone."""
-    for _ in range(120):
-        if page.evaluate("() => document.activeElement?.dataset?.testid") == name:
-            return
-        page.keyboard.press("Tab")
-    pytest.fail(f"{name} is not reached by the tab key")
-
-
-def _press(page: Page, name: str) -> None:
-    """Press a button by keyboard alone."""
-    _tab_to(page, name)
-    page.keyboard.press("Enter")
-
-
 def test_the_whole_journey_by_keyboard_alone(page: Page, server: Server, complaints: list[str]) -> None:
     """Language, settings, open, header, confirm, clean, save, send; the viewer's own are in test_viewer."""
     _opened(page, server)
     keys = page.keyboard
-    _tab_to(page, "language")
+    tab_to(page, "language")
     keys.press("ArrowDown")
     expect(page.locator("html")).to_have_attribute("lang", "de")
     keys.press("ArrowUp")
     expect(page.locator("html")).to_have_attribute("lang", "en")
-    _press(page, "settings")
+    press(page, "settings")
     expect(page.get_by_test_id("settings-dialog")).to_be_visible()
-    _tab_to(page, "mode-anonymize")
+    tab_to(page, "mode-anonymize")
     keys.press("ArrowDown")
-    _tab_to(page, "passphrase")
+    tab_to(page, "passphrase")
     keys.type("one passphrase for all")
     keys.press("Enter")
     expect(page.get_by_test_id("settings-dialog")).to_be_hidden()
@@ -176,27 +168,27 @@ def test_the_whole_journey_by_keyboard_alone(page: Page, server: Server, complai
         keys.press("Control+o")
     chooser.value.set_files([payload(screen(1), "1.dcm")])
     state(page, "review")
-    _press(page, "tab-header")
+    press(page, "tab-header")
     expect(page.get_by_test_id("header").locator("tbody tr").first).to_be_visible(timeout=WAIT)
-    _tab_to(page, "header-search")
+    tab_to(page, "header-search")
     keys.type("Patient's Name")
     expect(page.get_by_test_id("header").locator("tbody tr")).to_have_count(1)
-    _press(page, "tab-image")
+    press(page, "tab-image")
     expect(page.get_by_test_id("confirm-pixels")).to_be_enabled(timeout=WAIT)
-    _press(page, "confirm-pixels")
+    press(page, "confirm-pixels")
     expect(row(page, "1.dcm")).to_have_attribute("data-status", "ready")
-    _press(page, "clean")
+    press(page, "clean")
     state(page, "done")
-    _tab_to(page, "save")
+    tab_to(page, "save")
     with page.expect_download(timeout=WAIT) as download:
         keys.press("Enter")
     with zipfile.ZipFile(download.value.path()) as archive:
         assert [name for name in archive.namelist() if name.endswith(".dcm")] != []
-    _press(page, "upload")
+    press(page, "upload")
     expect(page.get_by_test_id("upload-dialog")).to_be_visible()
-    _tab_to(page, "endpoint")
+    tab_to(page, "endpoint")
     keys.type(server.url)
-    _tab_to(page, "token")
+    tab_to(page, "token")
     keys.type(server.token)
     keys.press("Enter")
     expect(row(page, "1.dcm")).to_have_attribute("data-status", "uploaded", timeout=WAIT)
@@ -220,10 +212,10 @@ def test_question_mark_lists_the_shortcuts(ready: Page) -> None:
     expect(dialog).to_be_hidden()
     ready.keyboard.press("Escape")
     ready.keyboard.press("?")
-    _tab_to(ready, "question-mark")
+    tab_to(ready, "question-mark")
     ready.keyboard.press(" ")
-    _press(ready, "shortcuts-close")
+    press(ready, "shortcuts-close")
     ready.keyboard.press("?")
     expect(dialog).to_be_hidden()
-    _press(ready, "shortcuts")
+    press(ready, "shortcuts")
     expect(dialog).to_be_visible()

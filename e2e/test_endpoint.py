@@ -271,13 +271,7 @@ def same_image(there: Dataset, here: Dataset) -> None:
     assert (there.pixel_array == here.pixel_array).all()
     assert there.PixelData == here.PixelData
     assert there.PatientIdentityRemoved == "YES"
-    for keyword in (
-        "PatientIdentityRemoved",
-        "DeidentificationMethod",
-        "DeidentificationMethodCodeSequence",
-        "LongitudinalTemporalInformationModified",
-        "BurnedInAnnotation",
-    ):
+    for keyword in builders.MARKERS:
         assert there.get(keyword) == here.get(keyword), keyword
     assert len(there.DeidentificationMethodCodeSequence) > 1
 

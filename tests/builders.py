@@ -20,6 +20,8 @@ from pydicom.encaps import encapsulate
 from pydicom.filewriter import dcmwrite
 from pydicom.sequence import Sequence
 
+from dicomveil.source import BytesSource
+
 #: The folder of shared facts and files: beside the project, or where the environment says.
 SHARED = Path(os.environ.get("DICOMVEIL_SHARED", Path(__file__).parents[2] / "shared"))
 CORPUS = SHARED / "corpus"
@@ -38,6 +40,28 @@ TINY_JPEG = bytes.fromhex(
     "37292c30313434341f27393d38323c2e333432ffc0000b080001000101011100ffc4001400010000000000000000000000000000"
     "0009ffc40014100100000000000000000000000000000000ffda0008010100003f0054dfffd9"
 )
+
+#: What says in a header that an instance is de-identified, and how far (PS3.15 E.1.1, E.3.6, E.3.1).
+MARKERS = (
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "LongitudinalTemporalInformationModified",
+    "BurnedInAnnotation",
+)
+
+
+class WatchedSource(BytesSource):
+    """Bytes in memory; ``reads`` are the lengths that were asked for."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.reads: list[int] = []
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return what exists of ``[offset, offset + length)``."""
+        self.reads.append(length)
+        return super().read(offset, length)
 
 
 @dataclass(frozen=True)

@@ -331,6 +331,21 @@ class TestTools:
         with environment.once(stamp, "2") as todo:
             assert todo
 
+    def test_a_linked_environment_is_not_cleared(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where .venv leads to another folder, nothing in that is touched."""
+        other = tmp_path / "other"
+        (other / "bin").mkdir(parents=True)
+        (other / "kept").touch()
+        (tmp_path / ".venv").symlink_to(other)
+        monkeypatch.setattr(environment, "CACHE", tmp_path)
+        monkeypatch.setattr(environment, "VENV", tmp_path / ".venv")
+        monkeypatch.setattr(environment, "PYTHON", tmp_path / ".venv/bin/python")
+        with pytest.raises(BuildError):
+            environment.set_up_python()
+        assert (other / "kept").is_file()
+
     def test_a_node_that_is_too_old_is_not_taken(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -119,19 +119,13 @@ def test_an_output_says_what_it_is() -> None:
 
 def test_pixels_are_not_read() -> None:
     """Neither the pixels of an output nor those of an input are read, however large they are."""
-
-    class Watched(BytesSource):
-        def read(self, offset: int, length: int) -> bytes:
-            reads.append(length)
-            return super().read(offset, length)
-
-    reads: list[int] = []
     ds = builders.ct()
     builders.pixels(ds, rows=2000, columns=2000)
     given = builders.encode(ds)
-    collect_identifiers(Watched(given))
-    verify_instance(Watched(cleaned(ds)))
-    assert sum(reads) < len(given) / 20
+    before, after = builders.WatchedSource(given), builders.WatchedSource(cleaned(ds))
+    collect_identifiers(before)
+    verify_instance(after)
+    assert sum(before.reads + after.reads) < len(given) / 20
 
 
 # ------------------------------------------------------------------------------------------ structure
@@ -259,13 +253,6 @@ def test_encapsulated_pixels_are_walked() -> None:
 
 def test_large_fragments_are_jumped_over() -> None:
     """Of large fragments only the item headers and the frame's ends are read, however many there are."""
-
-    class Watched(BytesSource):
-        def read(self, offset: int, length: int) -> bytes:
-            reads.append(length)
-            return super().read(offset, length)
-
-    reads: list[int] = []
     good = cleaned(builders.ct(), builders.JPEG)
     start = good.index(b"\xfe\xff\0\xe0", good.index(b"\xe0\x7f\x10\0OB"))
     item = b"\xfe\xff\0\xe0" + struct.pack("<L", 200_000)
@@ -274,11 +261,12 @@ def test_large_fragments_are_jumped_over() -> None:
     large = good[:start] + item[:4] + bytes(4) + pieces + good[-8:]
     nobody = collect_identifiers(BytesSource(builders.encode(builders.ct())))
     options = Profile.default().options
-    found = verify(Watched(large), nobody, shift_days=SHIFT, options=options)
+    source = builders.WatchedSource(large)
+    found = verify(source, nobody, shift_days=SHIFT, options=options)
     assert not {problem.code for problem in found.problems} & {"pixel-stream-remains", "truncated"}
-    assert sum(reads) < 300_000
-    assert not verify_instance(Watched(large)).problems
-    assert sum(reads) > 4_000_000, "the receiver reads the frames as well"
+    assert sum(source.reads) < 300_000
+    assert not verify_instance(source).problems
+    assert sum(source.reads) > 4_000_000, "the receiver reads the frames as well"
 
 
 @given(st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), min_size=1, max_size=6))

@@ -53,8 +53,13 @@ def _errors() -> Iterator[None]:
         raise OSError(errno.EIO, "the bucket cannot be used") from None
 
 
-def open_bucket(url: str, endpoint: str | None, region: str) -> S3Store:
-    """Return the bucket ``s3://name/prefix``; the keys come from the environment, or are the machine's."""
+def open_bucket(
+    url: str, endpoint: str | None, region: str, *, retries: int = 3, seconds: int = 60
+) -> S3Store:
+    """Return the bucket ``s3://name/prefix``; the keys come from the environment, or are the machine's.
+
+    A request is ``retries`` times tried again, and takes at most so many seconds each time.
+    """
     parts = urlsplit(url)
     plain = endpoint is not None and endpoint.startswith("http:")
     config: S3Config = {"region": region}
@@ -64,9 +69,9 @@ def open_bucket(url: str, endpoint: str | None, region: str) -> S3Store:
         return S3Store(
             parts.netloc,
             prefix=parts.path.strip("/") or None,
-            client_options={"connect_timeout": "5s", "timeout": "60s", "allow_http": plain},
+            client_options={"connect_timeout": "5s", "timeout": f"{seconds}s", "allow_http": plain},
             # Who uploads tries again by himself, later.
-            retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=20)},
+            retry_config={"max_retries": retries, "retry_timeout": timedelta(seconds=20)},
             config=config,
         )
 
@@ -76,13 +81,22 @@ def _name(row: Row, suffix: str = "") -> str:
 
 
 class BucketObjects(Scratch):
-    """Objects of a bucket; ``folder`` holds only what arrives."""
+    """Objects of a bucket; ``probe`` is the same one, asked without patience, ``folder`` for what arrives."""
+
+    #: They wait for the network most of the time.
+    at_once = 64
 
     def __init__(
-        self, bucket: S3Store, index: Index, folder: Path, new_spool: Callable[[Path], Spool] = Spool
+        self,
+        bucket: S3Store,
+        probe: S3Store,
+        index: Index,
+        folder: Path,
+        new_spool: Callable[[Path], Spool] = Spool,
     ) -> None:
         super().__init__(folder, new_spool)
         self._bucket = bucket
+        self._probe = probe
         self._index = index
         self._lock_probe = threading.Lock()
         self._probed = time.monotonic()
@@ -129,8 +143,13 @@ class BucketObjects(Scratch):
 
     def clear(self, staged: Staged, *, refused: bool) -> None:
         """Remove an object that is not the one that counts, and never will be."""
-        if refused:
-            with suppress(OSError), _errors():
+        if not refused:
+            return
+        with suppress(OSError), _errors():
+            uid = staged.row.sop_instance_uid
+            winner = self._index.find([uid]).get(uid)
+            # Asked again, and for the bytes: what is stored is never removed, whatever else was said of it.
+            if winner is not None and winner.sha256 != staged.row.sha256:
                 obstore.delete(self._bucket, staged.name)
 
     def size(self, row: Row) -> int:
@@ -157,7 +176,7 @@ class BucketObjects(Scratch):
     def _answers(self) -> bool:
         try:
             with _errors():
-                obstore.head(self._bucket, _PROBE)
+                obstore.head(self._probe, _PROBE)
         except OSError:
             return False
         return True

@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 
+from obstore.store import S3Store
+
 from dicomveil_receiver.audit import Audit, Ledger
 from dicomveil_receiver.bucket import BucketObjects, open_bucket, sealed_in
 from dicomveil_receiver.index import Index
@@ -36,10 +38,9 @@ class ClusterKeeping:
 
     def store(self, new_spool: Callable[[Path], Spool], *, forward: bool) -> Store:
         """Open bucket and database."""
-        settings = self._settings
-        bucket = open_bucket(settings.bucket or "", settings.bucket_endpoint, settings.bucket_region)
         index = Index(self._database)
-        objects = BucketObjects(bucket, index, settings.storage, new_spool)
+        probe = self._bucket(retries=0, seconds=5)
+        objects = BucketObjects(self._bucket(), probe, index, self._settings.storage, new_spool)
         self._opened.callback(objects.close)
         return Store(objects, index, forward=forward)
 
@@ -63,13 +64,17 @@ class ClusterKeeping:
 
     def sealed(self) -> Iterator[Sealed]:
         """Yield all sealed objects."""
-        settings = self._settings
-        bucket = open_bucket(settings.bucket or "", settings.bucket_endpoint, settings.bucket_region)
-        return sealed_in(bucket, Index(self._database))
+        return sealed_in(self._bucket(), Index(self._database))
 
     def close(self) -> None:
         """Close what was opened."""
         self._opened.close()
+
+    def _bucket(self, **patience: int) -> S3Store:
+        settings = self._settings
+        return open_bucket(
+            settings.bucket or "", settings.bucket_endpoint, settings.bucket_region, **patience
+        )
 
     @cached_property
     def _database(self) -> PostgresDatabase:

@@ -60,6 +60,9 @@ class Scratch:
 class FolderObjects(Scratch):
     """Objects as files; what arrives is on the same disk, so it gets its name in one step."""
 
+    #: More only wait for each other: for the interpreter lock, and for the disk.
+    at_once = 8
+
     def __init__(self, folder: Path, new_spool: Callable[[Path], Spool] = Spool) -> None:
         super().__init__(folder, new_spool)
         self._adding = threading.Lock()
@@ -82,8 +85,11 @@ class FolderObjects(Scratch):
     def publish(self, staged: Staged) -> None:
         """Rename the file."""
         target = self.folder / staged.name
-        make_folders(target.parent)
-        staged.file.replace(target)
+        try:
+            staged.file.replace(target)
+        except FileNotFoundError:  # the first of its series
+            make_folders(target.parent)
+            staged.file.replace(target)
         with self._adding:
             self._named.add(target.parent)
 

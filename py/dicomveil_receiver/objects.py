@@ -33,6 +33,9 @@ class Sealed(NamedTuple):
 class Objects(Protocol):
     """Safe to use from several threads. What goes wrong is an ``OSError``."""
 
+    #: How many threads at once gain something here.
+    at_once: int
+
     def spool(self) -> Spool:
         """Begin an instance."""
 

@@ -12,7 +12,7 @@ from dicomveil_receiver.access import Gate
 from dicomveil_receiver.metrics import CONTENT_TYPE
 from dicomveil_receiver.reasons import ReceiverError
 from dicomveil_receiver.services import Services
-from dicomveil_receiver.store import storage_errors
+from dicomveil_receiver.store import is_uid, storage_errors
 from dicomveil_receiver.stow import StowService, receive_blocks
 
 __all__ = ["StateService"]
@@ -53,13 +53,14 @@ class StateService:
         await self._gate.admit(request)
         body = b""
         try:
-            async for block in receive_blocks(request, self._services.settings, _MAX_BYTES):
-                body += block
+            async for chunks in receive_blocks(request, self._services.settings, _MAX_BYTES):
+                body += b"".join(chunks)
             uids = json.loads(body)["instances"]
         except (ValueError, KeyError, TypeError, RecursionError, ClientDisconnect):
             raise ReceiverError("digests-invalid") from None
         if not isinstance(uids, list) or len(uids) > _MAX_UIDS or not all(isinstance(u, str) for u in uids):
             raise ReceiverError("digests-invalid")
         with storage_errors():
-            found = await to_thread.run_sync(self._services.store.index.digests, uids)
+            # What is no UID is not stored, and not every text can be asked for in a database.
+            found = await to_thread.run_sync(self._services.store.index.digests, list(filter(is_uid, uids)))
         return JSONResponse({"digests": found})

@@ -34,7 +34,9 @@ class StowService:
         self._services = services
         self._settings = settings = services.settings
         self._gate = gate
-        self._threads = CapacityLimiter(settings.max_uploads)
+        # Those that receive work; those that are at the end of a request wait for disk or database together.
+        self._working = CapacityLimiter(services.store.objects.at_once)
+        self._ending = CapacityLimiter(settings.max_uploads)
         self._at_once = AtOnce(settings.max_uploads, settings.max_token_uploads)
 
     @property
@@ -51,7 +53,7 @@ class StowService:
         with self._at_once.place(token.name):
             stopped = await self._receive(request, reception)
         status, body = store_answer(reception.results, stopped)
-        await to_thread.run_sync(self._record, token.name, status, reception.results, limiter=self._threads)
+        await to_thread.run_sync(self._record, token.name, status, reception.results, limiter=self._ending)
         seconds = time.monotonic() - started
         self._services.log.upload(status, reception.results, stopped, seconds)
         self._services.metrics.upload(status, reception.results, seconds)
@@ -60,16 +62,21 @@ class StowService:
     async def _receive(self, request: Request, reception: Reception) -> ReceiverError | None:
         """Feed the body into a reception; return what ended it early, if anything did."""
         try:
-            async for block in receive_blocks(request, self._settings, self._settings.max_request_bytes):
-                await to_thread.run_sync(reception.feed, block, limiter=self._threads)
+            async for chunks in receive_blocks(request, self._settings, self._settings.max_request_bytes):
+                await to_thread.run_sync(reception.feed, chunks, limiter=self._working)
             reception.finish()
         except ReceiverError as error:
             return error
         except ClientDisconnect:
             return ReceiverError("broken-off")  # nobody hears the answer; log and audit do
         finally:
-            with CancelScope(shield=True):
-                await to_thread.run_sync(reception.close, limiter=self._threads)
+            try:
+                with CancelScope(shield=True):
+                    await to_thread.run_sync(reception.close, limiter=self._ending)
+            except asyncio.CancelledError:
+                # A stop that waits no longer: what began to close does so now, before the storage does.
+                reception.close()
+                raise
         return None
 
     def _record(self, token: str, status: int, results: Sequence[Result]) -> None:
@@ -103,8 +110,8 @@ class StowService:
         )
 
 
-async def receive_blocks(request: Request, settings: Settings, max_bytes: int) -> AsyncIterator[bytes]:
-    """Yield the body of a request in large blocks.
+async def receive_blocks(request: Request, settings: Settings, max_bytes: int) -> AsyncIterator[list[bytes]]:
+    """Yield the body of a request, so many chunks at a time that a thread has something to do.
 
     Raises:
         ReceiverError: ``request-too-large`` or ``too-slow``.
@@ -122,7 +129,7 @@ async def receive_blocks(request: Request, settings: Settings, max_bytes: int) -
             raise ReceiverError("too-slow") from None
         except ClientDisconnect:
             if chunks:
-                yield b"".join(chunks)  # may hold whole parts, which need not be sent again
+                yield chunks  # may hold whole parts, which need not be sent again
             raise
         if chunk is None:
             break
@@ -134,7 +141,7 @@ async def receive_blocks(request: Request, settings: Settings, max_bytes: int) -
         chunks.append(chunk)
         waiting += len(chunk)
         if waiting >= _BLOCK_BYTES:
-            yield b"".join(chunks)
+            yield chunks
             chunks, waiting = [], 0
     if chunks:
-        yield b"".join(chunks)
+        yield chunks

@@ -95,19 +95,13 @@ def test_a_sign_is_no_text(syntax: str, zeros: bool) -> None:  # noqa: FBT001 - 
 
 def test_pixels_at_no_risk_are_not_read() -> None:
     """A slice that needs no look is passed on unread, whatever is confirmed."""
-
-    class Watched(BytesSource):
-        def read(self, offset: int, length: int) -> bytes:
-            reads.append(length)
-            return super().read(offset, length)
-
-    reads: list[int] = []
     ds = builders.ct()
     ds.Rows = ds.Columns = 1024
     ds.BitsStored, ds.HighBit = 12, 11
     ds.PixelData = b"\x00\xf0" * (1024 * 1024)
-    clean_source(Watched(builders.encode(ds)), SESSION, pixels="confirmed")
-    assert sum(reads) < 400_000
+    source = builders.WatchedSource(builders.encode(ds))
+    clean_source(source, SESSION, pixels="confirmed")
+    assert sum(source.reads) < 400_000
 
 
 @pytest.mark.parametrize("allocated", [8, 16, 32])

@@ -14,6 +14,7 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 
+import builders
 from dicomveil.errors import CODES
 from dicomveil.pipeline import Session, clean_source
 from dicomveil.profile import Profile
@@ -88,13 +89,7 @@ def test_forged_markers_do_not_help(server: Endpoint, name: str) -> None:
     """An original that claims to be de-identified is refused by what it holds."""
     ds = pydicom.dcmread(io.BytesIO(read(name)))
     markers = pydicom.dcmread(io.BytesIO(cleaned(read(name))), stop_before_pixels=True)
-    for keyword in (
-        "PatientIdentityRemoved",
-        "DeidentificationMethod",
-        "DeidentificationMethodCodeSequence",
-        "LongitudinalTemporalInformationModified",
-        "BurnedInAnnotation",
-    ):
+    for keyword in builders.MARKERS:
         if keyword in markers:
             ds[keyword] = markers[keyword]
     output = io.BytesIO()

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+import trustme
 
 from dicomveil_receiver.cli import main
+from dicomveil_receiver.index import Row
 from dicomveil_receiver.objects import Staged
 from dicomveil_receiver.reasons import ReceiverError
 from dicomveil_receiver.store import Kept, Store
@@ -119,10 +121,26 @@ def test_a_loser_that_another_replica_stored_is_not_removed(
     a, b = stores(replicas)
     pair = [staged(a, first), staged(a, second)]
     assert [code(result) for result in b.keep([staged(b, second)])] == ["new"]
-    monkeypatch.setattr(a.index, "find", lambda _uids: {})  # it looked before
+    looked = a.index.find
+
+    def early(_uids: object) -> dict[str, Row]:
+        monkeypatch.setattr(a.index, "find", looked)
+        return {}
+
+    monkeypatch.setattr(a.index, "find", early)
     assert [code(result) for result in a.keep(pair)] == ["instance-conflict", "known"]
     (name,) = replicated.files()
     assert replicated.content(name) == second
+
+
+def test_what_is_stored_is_never_removed(replicated: Shared, replicas: list[Endpoint]) -> None:
+    """Not even when the same bytes are refused, since an older version said something else of them."""
+    instance = make_instance()
+    assert replicas[0].store_instances(instance).status_code == 200
+    replicated.run("UPDATE instance SET sop_class = '1.2.3'")
+    assert replicas[1].store_instances(instance).status_code == 409
+    (name,) = replicated.files()
+    assert replicated.content(name) == instance
 
 
 def test_a_killed_replica_loses_nothing(replicated: Shared, tmp_path: Path) -> None:
@@ -424,3 +442,33 @@ def test_a_killed_forwarder_leaves_its_claim_to_others(replicated: Shared, tmp_p
         with process(tmp_path / "b", *forwarding, shared=replicated):
             wait_until(lambda: len(archive.files()) == 1, 30)
             assert archive.content(archive.files()[0]) == instance
+
+
+def test_a_database_behind_tls_and_a_password(
+    replicated: Shared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the right authority and password it serves; with a wrong one it does not start."""
+    known = trustme.CA()
+    replicated.secure(known.issue_cert("127.0.0.1"), "ward", "the-password")
+    secret, authority = tmp_path / "password", tmp_path / "ca.pem"
+    secret.write_text("the-password\n")
+    known.cert_pem.write_to_path(authority)
+    replicated.settings |= {"database_password": str(secret), "database_ca": str(authority)}
+    instance = make_instance()
+    with running(
+        tmp_path / "a",
+        shared=replicated,
+        database_password=secret,
+        database_ca=authority,
+    ) as endpoint:
+        assert endpoint.store_instances(instance).status_code == 200
+    assert replicated.run("SELECT count(*) FROM instance") == [[1]]
+    start = ["--storage", str(tmp_path / "b"), "--port", "0", *replicated.arguments()]
+    secret.write_text("another\n")
+    assert main(start) == 2
+    secret.write_text("the-password\n")
+    trustme.CA().cert_pem.write_to_path(authority)
+    assert main(start) == 2
+    error = capsys.readouterr().err
+    assert error.count("cannot be opened") == 2
+    assert "password" not in error
