@@ -10,12 +10,15 @@ from typing import Any, Literal
 import numpy as np
 from e2e.journey import WAIT, read, shown
 from numpy.typing import NDArray
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 from pydicom.dataset import Dataset
+from pydicom.uid import MPEG4HP41F
 
 import builders
+from film import FILM
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom; the last two are outside
+HALVES = [FILM[:1200], FILM[1200:]]
 Point = tuple[float, float]  # fractions of the picture's width and height
 
 
@@ -36,6 +39,17 @@ def cine(frames: int = 3, *, rows: int = 60, columns: int = 80) -> Dataset:
     stack = [np.full((rows, columns, 3), 60 + 10 * frame, np.uint8) for frame in range(frames)]
     ds.PixelData = np.stack(stack).tobytes()
     return ds
+
+
+def video(
+    fragments: list[bytes] | None = None, transfer_syntax: str = MPEG4HP41F, *, number: int = 1
+) -> FilePayload:
+    """Return a video of 20 frames of 64 by 48 to open: the film, in two fragments, or another stream."""
+    ds = builders.us(number=number)
+    ds.Rows, ds.Columns, ds.NumberOfFrames = 48, 64, "20"
+    ds.PhotometricInterpretation = "YBR_PARTIAL_420"
+    data = builders.encode(ds, transfer_syntax, fragments=fragments or HALVES)
+    return {"name": f"video-{number}.dcm", "mimeType": "application/dicom", "buffer": data}
 
 
 def array(content: bytes) -> NDArray[np.uint8]:

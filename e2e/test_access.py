@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from e2e.journey import WAIT, Server, clean, open_files, payload, press, row, shown, state, tab_to
-from e2e.pictures import cine, screen
+from e2e.pictures import cine, screen, video
 from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, expect
 
 import places
@@ -100,7 +100,8 @@ def test_axe_finds_nothing_from_opening_to_sharing(
         axe.look(name)
         page.keyboard.press("Escape")
     nothing: FilePayload = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"none"}
-    open_files(page, [payload(screen(1), "1.dcm"), payload(cine(3), "film.dcm"), nothing])
+    videos = [video(number=7), video([b"\0\0\1\xb3" + bytes(90)], number=8)]
+    open_files(page, [payload(screen(1), "1.dcm"), payload(cine(3), "film.dcm"), *videos, nothing])
     axe.look("list")  # on a narrow screen, the list or the chosen file
     row(page, "1.dcm").locator("button").click()
     shown(page)
@@ -112,6 +113,12 @@ def test_axe_finds_nothing_from_opening_to_sharing(
     row(page, "film.dcm").locator("button").click()
     shown(page)
     axe.look("film")
+    for name in ("video-7.dcm", "video-8.dcm"):  # one that most browsers play, and one that none does
+        row(page, name).locator("button").click()
+        expect(page.locator(".stage > :is(video, .stage-note):not([hidden])")).to_be_visible(timeout=WAIT)
+        axe.look(name)
+    row(page, "film.dcm").locator("button").click()
+    shown(page)
     page.get_by_test_id("tab-header").click()
     expect(page.get_by_test_id("header").locator("tbody tr").first).to_be_visible(timeout=WAIT)
     axe.look("header")

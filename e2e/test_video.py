@@ -17,37 +17,18 @@ from e2e.journey import (
     state,
     statuses,
 )
-from e2e.pictures import report, screen, seen
-from playwright.sync_api import FilePayload, Locator, Page, expect
-from pydicom.dataset import Dataset
-from pydicom.uid import HEVCMP51, MPEG2MPML, MPEG4HP41, MPEG4HP41F
+from e2e.pictures import HALVES, report, screen, seen, video
+from playwright.sync_api import Locator, Page, expect
+from pydicom.uid import HEVCMP51, MPEG2MPML, MPEG4HP41
 
-import builders
 from film import FILM
 
-HALVES = [FILM[:1200], FILM[1200:]]
 FRAME = """(v) => {
   const c = new OffscreenCanvas(v.videoWidth, v.videoHeight).getContext("2d");
   c.drawImage(v, 0, 0);
   const at = (x, y) => [...c.getImageData(x, y, 1, 1).data];
   return [c.canvas.width, c.canvas.height, ...at(5, 15), ...at(60, 28)];
 }"""
-
-
-def instance(number: int = 1) -> Dataset:
-    """Return an ultrasound video's header: 20 frames of 64 by 48."""
-    ds = builders.us(number=number)
-    ds.Rows, ds.Columns, ds.NumberOfFrames = 48, 64, "20"
-    ds.PhotometricInterpretation = "YBR_PARTIAL_420"
-    return ds
-
-
-def video(
-    fragments: list[bytes] | None = None, transfer_syntax: str = MPEG4HP41F, *, number: int = 1
-) -> FilePayload:
-    """Return a video to open: the film, in two fragments, if nothing else is given."""
-    data = builders.encode(instance(number), transfer_syntax, fragments=fragments or HALVES)
-    return {"name": f"video-{number}.dcm", "mimeType": "application/dicom", "buffer": data}
 
 
 @pytest.fixture

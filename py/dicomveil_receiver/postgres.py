@@ -17,7 +17,7 @@ from pg8000.native import Connection
 from dicomveil_receiver.database import Transactions, Value
 from dicomveil_receiver.settings import is_loopback
 
-__all__ = ["PostgresDatabase"]
+__all__ = ["PostgresDatabase", "connection_arguments"]
 
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS instance (
@@ -145,7 +145,7 @@ class PostgresDatabase:
     skip_locked = " FOR UPDATE SKIP LOCKED"
 
     def __init__(self, url: str, *, password: str | None = None, authorities: Path | None = None) -> None:
-        self._arguments = _arguments(url, password, authorities)
+        self._arguments = connection_arguments(url, password, authorities)
         self._places = threading.BoundedSemaphore(_MOST)
         self._lock = threading.Lock()
         self._idle: list[_Session] = []
@@ -227,7 +227,8 @@ def _transaction(session: _Session) -> Iterator[None]:
     session.run("COMMIT")
 
 
-def _arguments(url: str, password: str | None, authorities: Path | None) -> dict[str, Any]:
+def connection_arguments(url: str, password: str | None, authorities: Path | None) -> dict[str, Any]:
+    """Return what pg8000 is told for a URL that ``Settings.check`` let pass."""
     parts = urlsplit(url)
     socket = parse_qs(parts.query).get("host", [""])[0]
     arguments: dict[str, Any] = {
@@ -241,7 +242,7 @@ def _arguments(url: str, password: str | None, authorities: Path | None) -> dict
     if socket:
         return {**arguments, "unix_sock": f"{socket}/.s.PGSQL.{parts.port or 5432}"}
     arguments |= {"host": parts.hostname or "", "port": parts.port or 5432}
-    if not is_loopback(parts.hostname or ""):
+    if authorities is not None or not is_loopback(parts.hostname or ""):
         context = ssl.create_default_context()
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if authorities is not None:

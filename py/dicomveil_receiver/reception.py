@@ -5,6 +5,7 @@ Plain and synchronous: it runs in a worker thread, which is fed with blocks of t
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -57,6 +58,9 @@ class Reception:
         self._spool: Spool | None = None
         self._failure: ReceiverError | None = None
         self._staged: list[tuple[int, Staged]] = []
+        # A stop may close it while a thread still feeds it.
+        self._lock = threading.Lock()
+        self._closed = False
 
     def feed(self, chunks: Iterable[bytes]) -> None:
         """Take the next bytes of the body.
@@ -64,8 +68,9 @@ class Reception:
         Raises:
             ReceiverError: the request as a whole cannot go on; the results so far stand.
         """
-        for chunk in chunks:
-            self._parts.feed(chunk)
+        with self._lock:
+            for chunk in chunks if not self._closed else ():
+                self._parts.feed(chunk)
 
     def finish(self) -> None:
         """Take the end of the body.
@@ -77,10 +82,12 @@ class Reception:
 
     def close(self) -> None:
         """Keep what was whole, and forget a part that has not ended: nothing of it stays."""
-        try:
-            self._keep()
-        finally:
-            self._forget()
+        with self._lock:
+            self._closed = True
+            try:
+                self._keep()
+            finally:
+                self._forget()
 
     def _forget(self) -> None:
         if self._spool is not None:

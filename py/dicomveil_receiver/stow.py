@@ -70,8 +70,13 @@ class StowService:
         except ClientDisconnect:
             return ReceiverError("broken-off")  # nobody hears the answer; log and audit do
         finally:
-            with CancelScope(shield=True):
-                await to_thread.run_sync(reception.close, limiter=self._ending)
+            try:
+                with CancelScope(shield=True):
+                    await to_thread.run_sync(reception.close, limiter=self._ending)
+            except asyncio.CancelledError:
+                # A stop that waits no longer: what began to close does so now, before the storage does.
+                reception.close()
+                raise
         return None
 
     def _record(self, token: str, status: int, results: Sequence[Result]) -> None:

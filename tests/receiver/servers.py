@@ -22,6 +22,7 @@ from typing import Any
 
 import obstore
 import pytest
+import trustme
 from obstore.store import S3Store
 from pg8000.native import Connection
 
@@ -85,6 +86,24 @@ class Postgres:
         """Run a statement."""
         with closing(Connection("tester", host="127.0.0.1", port=self.port, database=database)) as connection:
             return connection.run(sql) or []
+
+    def secure(self, issued: trustme.LeafCert, role: str, password: str) -> None:
+        """Serve TLS, and let a role in by it only."""
+        data = self._folder / "data"
+        for name, blob in (
+            ("server.crt", issued.cert_chain_pems[0]),
+            ("server.key", issued.private_key_pem),
+        ):
+            blob.write_to_path(data / name)
+            (data / name).chmod(0o600)
+            if self._as:
+                shutil.chown(data / name, "postgres", "postgres")
+        rules = (data / "pg_hba.conf").read_text()
+        rule = f"hostssl all {role} 127.0.0.1/32 scram-sha-256\nhost all {role} 127.0.0.1/32 reject\n"
+        (data / "pg_hba.conf").write_text(rule + rules)
+        self.run(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'")
+        self.run("ALTER SYSTEM SET ssl = on")
+        self.run("SELECT pg_reload_conf()")
 
     def url(self, database: str) -> str:
         """Return the address of a database."""
@@ -324,6 +343,12 @@ class Shared:
     def _path(self, name: str) -> str:
         (path,) = (path for path in self.paths() if _DIGEST.sub("", path) == name)
         return path
+
+    def secure(self, issued: trustme.LeafCert, role: str, password: str) -> None:
+        """Let a role in by TLS and password only, and give it the database."""
+        self.postgres.secure(issued, role, password)
+        self.run(f"ALTER DATABASE {self.name} OWNER TO {role}")
+        self.settings["database"] = self.settings["database"].replace("//tester@", f"//{role}@")
 
     def run(self, sql: str) -> list[Any]:
         """Run a statement in the database."""

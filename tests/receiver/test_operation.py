@@ -6,17 +6,35 @@ import contextlib
 import hashlib
 import re
 import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from dicomveil.source import Source
+from dicomveil.verifying import Problem, Verified
+from dicomveil_receiver import stow
 from dicomveil_receiver.cli import main
 from dicomveil_receiver.limits import AtOnce, RateLimit
 from dicomveil_receiver.reasons import ReceiverError
 from dicomveil_receiver.tokens import TokenFile, Tokens
-from receiver.support import Endpoint, make_instance, multipart, running, uid_of, wait_until
+from receiver.support import (
+    Endpoint,
+    content_type,
+    make_instance,
+    marker_verify,
+    multipart,
+    process,
+    running,
+    uid_of,
+    values,
+    wait_until,
+)
 
 
 def test_tokens_are_made_listed_and_revoked(endpoint: Endpoint, capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,3 +215,96 @@ def test_connections_are_limited(tmp_path: Path) -> None:
             assert "content-security-policy" in answer.headers
             assert endpoint.files() == []
         wait_until(lambda: endpoint.store_instances(make_instance()).status_code == 200)
+
+
+def test_a_sender_that_dribbles_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """408 below the lowest average rate, though it is never silent for long; nothing of it stays."""
+    monkeypatch.setattr(stow, "_GRACE_SECONDS", 1)
+    body = multipart(make_instance(size=4096))
+
+    def dribble() -> Iterator[bytes]:
+        for place in range(0, len(body), 100):
+            yield body[place : place + 100]
+            time.sleep(0.1)
+
+    with running(tmp_path, min_rate=1 << 20) as endpoint:
+        with contextlib.suppress(httpx.WriteError):  # the answer may come while it still sends
+            assert endpoint.post(dribble()).status_code == 408
+        wait_until(lambda: endpoint.spooled() == [])
+        assert endpoint.files() == []
+        assert endpoint.log is not None
+        assert '"too-slow": 1' in endpoint.log.getvalue()
+
+
+def test_a_token_that_sends_too_much_at_once_is_told(tmp_path: Path) -> None:
+    """429 with Retry-After for it, while another token is served; served again when its upload has ended."""
+    whole = multipart(make_instance(size=3 << 20))
+    go_on = threading.Event()
+
+    def body() -> Iterator[bytes]:
+        yield whole[: 2 << 20]
+        go_on.wait(20)
+        yield whole[2 << 20 :]
+
+    with running(tmp_path, max_token_uploads=1) as endpoint:
+        statuses: list[int] = []
+        sending = threading.Thread(target=lambda: statuses.append(endpoint.post(body()).status_code))
+        sending.start()
+        wait_until(lambda: len(endpoint.spooled()) == 1)
+        answer = endpoint.store_instances(make_instance())
+        assert (answer.status_code, answer.json()["code"]) == (429, "too-many-uploads-of-token")
+        assert int(answer.headers["retry-after"]) > 0
+        assert endpoint.keeping is not None
+        other = replace(endpoint, token=endpoint.keeping.tokens().add("other"))
+        assert other.store_instances(make_instance()).status_code == 200
+        go_on.set()
+        sending.join(20)
+        assert statuses == [200]
+        assert endpoint.store_instances(make_instance()).status_code == 200
+
+
+def test_a_stop_does_not_wait_for_ever(tmp_path: Path) -> None:
+    """An upload that does not end is ended after ``--stop-timeout``, and nothing of it stays."""
+    body = multipart(make_instance(size=3 << 20))
+    with process(tmp_path, "--stop-timeout", "1") as (endpoint, server):
+        connection = socket.create_connection(("127.0.0.1", urlsplit(endpoint.url).port or 0), 10)
+        with connection:
+            head = (
+                f"POST /studies HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {endpoint.token}\r\n"
+                f"Content-Type: {content_type()}\r\nContent-Length: {len(body)}\r\n\r\n"
+            )
+            connection.sendall(head.encode() + body[: 2 << 20])
+            wait_until(lambda: len(endpoint.spooled()) == 1)
+            server.terminate()
+            assert server.wait(15) == 0
+        assert endpoint.spooled() == []
+        assert endpoint.files() == []
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("not-dicom", 0xC000),
+        ("truncated", 0xC000),
+        ("undecodable", 0xC000),
+        ("unsupported-transfer-syntax", 0xC122),
+        ("no-sop-class", 0x0122),
+        ("encapsulated-document", 0x0122),
+        ("identifier-remains", 0xA900),
+        ("a-code-that-is-new", 0xA900),
+    ],
+)
+def test_what_verification_finds_has_the_standards_failure_reason(
+    tmp_path: Path, code: str, reason: int
+) -> None:
+    """PS3.7 Annex C and PS3.4 Table GG.4-1: cannot understand, not supported, does not match."""
+
+    def finding(source: Source) -> Verified:
+        return marker_verify(source)._replace(problems=(Problem(code, None),))
+
+    with running(tmp_path, finding) as endpoint:
+        answer = endpoint.store_instances(make_instance())
+        assert answer.status_code == 409
+        assert values(answer, "00081198", "00081197") == [reason]
+        assert values(answer, "00081198", "00000902") == [code]
+        assert endpoint.files() == []

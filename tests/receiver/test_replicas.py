@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import trustme
 
 from dicomveil_receiver.cli import main
 from dicomveil_receiver.objects import Staged
@@ -424,3 +425,33 @@ def test_a_killed_forwarder_leaves_its_claim_to_others(replicated: Shared, tmp_p
         with process(tmp_path / "b", *forwarding, shared=replicated):
             wait_until(lambda: len(archive.files()) == 1, 30)
             assert archive.content(archive.files()[0]) == instance
+
+
+def test_a_database_behind_tls_and_a_password(
+    replicated: Shared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the right authority and password it serves; with a wrong one it does not start."""
+    known = trustme.CA()
+    replicated.secure(known.issue_cert("127.0.0.1"), "ward", "the-password")
+    secret, authority = tmp_path / "password", tmp_path / "ca.pem"
+    secret.write_text("the-password\n")
+    known.cert_pem.write_to_path(authority)
+    replicated.settings |= {"database_password": str(secret), "database_ca": str(authority)}
+    instance = make_instance()
+    with running(
+        tmp_path / "a",
+        shared=replicated,
+        database_password=secret,
+        database_ca=authority,
+    ) as endpoint:
+        assert endpoint.store_instances(instance).status_code == 200
+    assert replicated.run("SELECT count(*) FROM instance") == [[1]]
+    start = ["--storage", str(tmp_path / "b"), "--port", "0", *replicated.arguments()]
+    secret.write_text("another\n")
+    assert main(start) == 2
+    secret.write_text("the-password\n")
+    trustme.CA().cert_pem.write_to_path(authority)
+    assert main(start) == 2
+    error = capsys.readouterr().err
+    assert error.count("cannot be opened") == 2
+    assert "password" not in error

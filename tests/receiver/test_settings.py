@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 
 import pytest
+import trustme
 
+from dicomveil_receiver.postgres import connection_arguments
 from dicomveil_receiver.settings import Settings, SettingsError, is_loopback, load_settings
 
+SHARED = {"storage": "x", "bucket": "s3://cases/prefix", "database": "postgresql://u@h/d"}
 RECIPIENT = "age14qw22jgll3vv395g07wju380uacdwuqmz6rfsr83mlsps5ln7eqqzm5qxk"
 
 
@@ -56,12 +60,29 @@ def test_the_command_line_wins_over_the_environment_over_the_file(tmp_path: Path
         ({"storage": "x", "forward_to": "https://a.example", "forward_authorization": "no"}, "forward-auth"),
         ({"storage": "x", "forward_to": "https://a.example", "seal_to": [RECIPIENT]}, "seal-to"),
         ({"storage": "x", "seal_to": ["age1x"]}, "seal-to"),
+        ({**SHARED, "storage": None}, "storage"),
+        ({**SHARED, "database": None}, "bucket and database"),
+        ({**SHARED, "bucket": None}, "bucket and database"),
+        ({**SHARED, "bucket": "cases"}, "bucket"),
+        ({**SHARED, "bucket": "https://cases"}, "bucket"),
+        ({**SHARED, "bucket": "s3:///prefix"}, "bucket"),
+        ({**SHARED, "bucket_endpoint": "http://s3.example"}, "bucket-endpoint"),
+        ({**SHARED, "bucket_endpoint": "https://s3.example/x"}, "bucket-endpoint"),
+        ({**SHARED, "database": "sqlite://u@h/d"}, "database"),
+        ({**SHARED, "database": "postgresql://h/d"}, "database"),
+        ({**SHARED, "database": "postgresql://u@h"}, "database"),
+        ({**SHARED, "database": "postgresql://u@h:port/d"}, "database"),
+        ({**SHARED, "database": "postgresql://u@h/d?sslmode=disable"}, "database"),
+        ({**SHARED, "database": "postgresql://u:SECRET@h/d"}, "database-password"),
+        ({**SHARED, "database_password": "nowhere"}, "database-password"),
+        ({**SHARED, "database_ca": "nowhere"}, "database-ca"),
     ],
 )
 def test_a_wrong_setting_is_told_by_its_name(given: dict[str, object], name: str) -> None:
-    """SettingsError names the setting."""
-    with pytest.raises(SettingsError, match=name):
+    """SettingsError names the setting, and nothing that is secret."""
+    with pytest.raises(SettingsError, match=name) as told:
         load_settings(given, {})
+    assert "SECRET" not in str(told.value)
 
 
 @pytest.mark.parametrize("text", ["storage = ", "\xff", "unknown-setting = 1"])
@@ -100,3 +121,40 @@ def test_origins_are_taken_as_browsers_write_them(tmp_path: Path, origin: str) -
 def test_loopback_is_this_computer_only(host: str, loopback: bool) -> None:  # noqa: FBT001
     """Plain HTTP hangs on this."""
     assert is_loopback(host) is loopback
+
+
+def test_commands_need_no_folder_where_there_is_a_database() -> None:
+    """Who receives does: for what is arriving."""
+    shared: dict[str, object] = {name: value for name, value in SHARED.items() if name != "storage"}
+    assert load_settings(shared, {}, receiving=False).database == SHARED["database"]
+    with pytest.raises(SettingsError, match="storage"):
+        load_settings(shared, {})
+    with pytest.raises(SettingsError, match="storage"):
+        load_settings({}, {}, receiving=False)
+
+
+@pytest.mark.parametrize(
+    ("url", "authorities", "tls"),
+    [
+        ("postgresql://u@db.example/d", False, True),
+        ("postgresql://u@192.0.2.1:5433/d", False, True),
+        ("postgresql://u@127.0.0.1/d", False, False),
+        ("postgresql://u@127.0.0.1/d", True, True),
+        ("postgresql://u@/d?host=/run/postgresql", False, False),
+    ],
+)
+def test_a_database_elsewhere_is_reached_by_tls(
+    tmp_path: Path,
+    url: str,
+    authorities: bool,  # noqa: FBT001
+    tls: bool,  # noqa: FBT001
+) -> None:
+    """With a certificate that is checked, and the name in it."""
+    file = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(file)
+    context = connection_arguments(url, None, file if authorities else None).get("ssl_context")
+    assert (context is not None) is tls
+    if context is not None:
+        assert context.verify_mode is ssl.CERT_REQUIRED
+        assert context.check_hostname
+        assert context.minimum_version >= ssl.TLSVersion.TLSv1_2

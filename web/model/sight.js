@@ -20,18 +20,14 @@ export class Sight {
    * @returns {boolean} whether that is news
    */
   add(what, under) {
-    if (typeof what === "object") return this.#play(what);
+    if (typeof what === "object") {
+      const { done } = this.played;
+      this.played = { done: this.#seconds.add(what.second).size, all: what.of };
+      return this.played.done > done;
+    }
     const before = this.#seen.get(what);
     if (before?.every((area) => under.includes(area))) return false;
     this.#seen.set(what, under);
-    return true;
-  }
-
-  /** @param {{second: number, of: number}} what */
-  #play({ second, of }) {
-    if (this.#seconds.has(second)) return false;
-    this.#seconds.add(second);
-    this.played = { done: this.#seconds.size, all: of };
     return true;
   }
 

@@ -6,7 +6,7 @@
 const STEP = 1.25;
 const MOST = 16;
 
-export class Camera extends EventTarget {
+export class Camera {
   #stage;
   #box;
   /** Pixels of the screen for one of the image; null: as large as fits. @type {number|null} */
@@ -18,7 +18,6 @@ export class Camera extends EventTarget {
 
   /** @param {HTMLElement} stage @param {HTMLElement} box */
   constructor(stage, box) {
-    super();
     this.#stage = stage;
     this.#box = box;
   }
@@ -105,6 +104,5 @@ export class Camera extends EventTarget {
     dataset.sharp = String(this.scale * devicePixelRatio >= 2);
     style.setProperty("--width", scale === null ? "" : `${this.#width * scale}px`);
     style.translate = scale === null ? "" : `${this.#pan[0]}px ${this.#pan[1]}px`;
-    this.dispatchEvent(new CustomEvent("moved"));
   }
 }

@@ -17,14 +17,15 @@ export class Player extends EventTarget {
     this.#view = view;
   }
 
-  /** There is more than one picture to play. */
+  /** There is a picture, and another one to follow. */
   get possible() {
-    return this.#view.next !== this.#view.position.at;
+    const { picture, next, position } = this.#view;
+    return picture !== null && next !== position.at;
   }
 
   /** @param {boolean} playing */
   set(playing) {
-    const wanted = playing && this.possible && this.#view.picture !== null;
+    const wanted = playing && this.possible;
     if (this.playing === wanted) return;
     this.playing = wanted;
     this.dispatchEvent(new CustomEvent("playing-changed"));

@@ -22,9 +22,6 @@ const PREFETCHED = 4;
 const PATIENCE_MS = 1500;
 const UNPLAYABLE = "viewer.video";
 
-/** One frame, that can be shown. @param {Item} item */
-const isStill = ({ info }) => info?.preview === true && info.frames === 1;
-
 export class View extends EventTarget {
   /** @type {Item|null} */
   item = null;
@@ -140,9 +137,10 @@ export class View extends EventTarget {
   /** What follows in a film, over and over: a frame, or an image of the series that has one to show. The same: nothing does. */
   get next() {
     const { at, of } = this.position;
+    const shows = (/** @type {Item["info"]} */ info) => info?.preview && info.frames === 1;
     let next = at;
     do next = (next + 1) % of;
-    while (next !== at && this.frames === 1 && !isStill(this.series[next]));
+    while (next !== at && this.frames === 1 && !shows(this.series[next].info));
     return next;
   }
 
@@ -252,7 +250,7 @@ export class View extends EventTarget {
     for (let ahead = 1; ahead <= Math.min(PREFETCHED, of - 1); ahead += 1) {
       const next = (at + ahead) % of;
       if (this.frames > 1 && this.#file) this.#pictures.prefetch(this.#file, next);
-      else if (this.frames === 1 && isStill(this.series[next]))
+      else if (this.frames === 1 && this.series[next].info?.preview)
         this.#pictures.prefetch(this.series[next].file, 0);
     }
   }
