@@ -169,6 +169,56 @@ def test_start_over_forgets_the_files(ready: Page) -> None:
     expect(ready.get_by_test_id("drop-zone")).to_be_visible()
 
 
+def test_the_example_goes_the_whole_way(ready: Page) -> None:
+    """Nothing at hand: a made-up study is opened, what is proposed for it is taken, all is saved."""
+    ready.get_by_test_id("example").click()
+    state(ready, "review")
+    assert sorted(statuses(ready)) == ["attention", "ready", "ready", "ready"]
+    ready.get_by_test_id("next-attention").click()
+    shown(ready)
+    proposals = ready.get_by_test_id("proposals")
+    proposals.locator("[data-reason=outside-ultrasound-regions]").click(timeout=WAIT)
+    expect(row(ready, "ultrasound.dcm")).to_have_attribute("data-status", "ready")
+    clean(ready)
+    outputs = [read(content) for content in instances(save(ready)).values()]
+    assert [ds.Modality for ds in outputs].count("CT") == 3
+    (ultrasound,) = (ds for ds in outputs if ds.Modality == "US")
+    assert not ultrasound.pixel_array[:56].any()
+    assert ultrasound.pixel_array[100:200].any()
+    assert ultrasound.BurnedInAnnotation == "NO"
+    assert not any("Mirandel" in str(ds.PatientName) for ds in outputs)
+
+
+def test_profiles_have_names_in_words(ready: Page) -> None:
+    """A name chooses options; options choose the name; what is applied is what was shown."""
+    open_files(ready, [payload(builders.ct())])
+    ready.get_by_test_id("settings").click()
+    picker, hint = ready.get_by_test_id("profile-preset"), ready.get_by_test_id("preset-hint")
+    expect(picker).to_have_value("teaching")
+    picker.select_option("research")
+    for option in ("clean_descriptors", "clean_structured_content", "retain_patient_characteristics"):
+        expect(ready.get_by_test_id(f"option-{option}")).to_be_checked()
+    expect(hint).to_contain_text("age, sex, size and weight stay")
+    ready.get_by_test_id("mode-passphrase").check()
+    picker.select_option("anonymous")
+    expect(ready.get_by_test_id("mode-anonymize")).to_be_checked()
+    expect(ready.get_by_test_id("option-retain_longitudinal_modified_dates")).not_to_be_checked()
+    ready.get_by_test_id("option-retain_device_identity").check()
+    expect(picker).to_have_value("custom")
+    picker.select_option("research")
+    ready.get_by_test_id("settings-apply").click()
+    expect(ready.get_by_test_id("settings-dialog")).to_be_hidden()
+    clean(ready)
+    (content,) = instances(save(ready)).values()
+    ds = read(content)
+    assert ds.PatientSex == builders.ct().PatientSex
+    assert {"113105", "113104", "113108", "113107"} <= {
+        item.CodeValue for item in ds.DeidentificationMethodCodeSequence
+    }
+    ready.get_by_test_id("settings").click()
+    expect(picker).to_have_value("research")
+
+
 def test_what_was_decided_just_before_is_forgotten_too(ready: Page) -> None:
     """A change of a row that is not drawn yet when the files are forgotten brings none of them back."""
     open_files(ready, [payload(builders.sc())])

@@ -13,7 +13,7 @@ import { connectActions } from "./shell/actions.js";
 import { connectDetail } from "./shell/detail.js";
 import { connectLanguage } from "./shell/language.js";
 import { connectOffline, protectedByServiceWorker } from "./shell/offline.js";
-import { connectOpening } from "./shell/opening.js";
+import { connectExample, connectOpening } from "./shell/opening.js";
 import { Sharing } from "./shell/sharing.js";
 import { connectShortcuts } from "./shell/shortcuts.js";
 import { connectStatus, notify } from "./shell/status.js";
@@ -24,6 +24,7 @@ import "./viewer/image-viewer.js";
 /** @typedef {import("./viewer/image-viewer.js").ImageViewer} ImageViewer */
 
 const session = new Session(pool);
+connectExample(session, pool);
 connectOpening(session); // before anything else: files may be dropped while Python starts
 
 await loadMessages();

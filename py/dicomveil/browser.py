@@ -11,6 +11,7 @@ import json
 import sys
 from array import array
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any, Protocol
 
 import pydicom
@@ -309,6 +310,23 @@ def taken() -> bytes:
     """Return the bytes that belong to the last answer of :func:`clean` or :func:`frame`."""
     data, _State.taken = _State.taken, b""
     return data
+
+
+def example() -> str:
+    """Make an example: ``files`` are names with where they lie in :func:`taken`, ``[name, start, end]``."""
+    from dicomveil.example import example_files  # late: few want it
+
+    def work() -> dict[str, Any]:
+        made = example_files()
+        ends = list(accumulate(len(content) for _, content in made))
+        _State.taken = b"".join(content for _, content in made)
+        return {
+            "files": [
+                (name, end - len(content), end) for (name, content), end in zip(made, ends, strict=True)
+            ]
+        }
+
+    return _answer(work)
 
 
 def report(files_json: str) -> str:

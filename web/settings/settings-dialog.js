@@ -4,7 +4,15 @@ import { byTestId, el } from "../dom.js";
 import { CodedError, codeOf } from "../errors.js";
 import { explain, named } from "../i18n.js";
 import { download } from "../output/save.js";
-import { keyFromFile, keyFromPassphrase, parseProfile, randomKey } from "./settings.js";
+import {
+  CUSTOM,
+  keyFromFile,
+  keyFromPassphrase,
+  PRESETS,
+  parseProfile,
+  presetOf,
+  randomKey,
+} from "./settings.js";
 
 /** @typedef {import("./settings.js").Mode} Mode */
 /** @typedef {import("./settings.js").Profile} Profile */
@@ -18,6 +26,8 @@ export class SettingsDialog {
   /** @type {HTMLFormElement} */
   #form = byTestId("settings-form");
   #error = byTestId("settings-error");
+  /** @type {HTMLSelectElement} */
+  #preset = byTestId("profile-preset");
   /** What the core offers. @type {string[]} */
   #choices = [];
   #profile = /** @type {Profile} */ ({ dicomveil_profile: 1, name: "", options: [], salt: "" });
@@ -47,6 +57,10 @@ export class SettingsDialog {
     this.#standard = default_profile;
     this.#profile = default_profile;
     byTestId("options").append(...options.map(optionRow));
+    const names = [...Object.keys(PRESETS), CUSTOM];
+    this.#preset.append(
+      ...names.map((value) => el("option", { value, ...named(`profile-preset.${value}`) })),
+    );
   }
 
   open() {
@@ -73,8 +87,10 @@ export class SettingsDialog {
   /** @param {HTMLInputElement} input */
   async #changed(input) {
     if (input.name === "mode") return this.#showMode();
+    if (input.dataset.testid === "profile-preset") return this.#takePreset(input.value);
     if (DATES.includes(input.value) && input.checked)
       for (const other of DATES) if (other !== input.value) this.#option(other).checked = false;
+    if (input.type === "checkbox") this.#showPreset();
     if (input.dataset.testid !== "load-profile" || !input.files?.[0]) return;
     try {
       this.#profile = parseProfile(await input.files[0].text(), this.#standard);
@@ -83,6 +99,24 @@ export class SettingsDialog {
       this.#error.textContent = explain("code", codeOf(error));
     }
     input.value = "";
+  }
+
+  /** @param {string} name */
+  #takePreset(name) {
+    if (PRESETS[name])
+      for (const option of this.#choices) this.#option(option).checked = PRESETS[name].includes(option);
+    if (name === "anonymous") {
+      /** @type {HTMLInputElement} */ (byTestId("mode-anonymize")).checked = true;
+      this.#showMode();
+    }
+    this.#showPreset();
+  }
+
+  #showPreset() {
+    this.#preset.value = presetOf(this.#shownProfile().options);
+    const hint = byTestId("preset-hint");
+    hint.dataset.text = `profile-hint.${this.#preset.value}`;
+    hint.textContent = explain("profile-hint", this.#preset.value);
   }
 
   #showMode() {
@@ -97,6 +131,7 @@ export class SettingsDialog {
 
   #showProfile() {
     for (const option of this.#choices) this.#option(option).checked = this.#profile.options.includes(option);
+    this.#showPreset();
   }
 
   /** The profile as the sheet shows it; options that it does not show are kept, for the core to judge. */

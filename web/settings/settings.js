@@ -9,6 +9,23 @@ export const PBKDF2_ROUNDS = 600_000;
 export const KEY_BYTES = 32;
 export const MIN_PASSPHRASE = 8;
 
+const INTERVALS = ["clean_pixel_data", "retain_longitudinal_modified_dates"];
+
+/** Options of profiles that have names in words; "custom" is any other. @type {Readonly<Record<string, string[]>>} */
+export const PRESETS = Object.freeze({
+  teaching: INTERVALS,
+  research: [...INTERVALS, "clean_structured_content", "clean_descriptors", "retain_patient_characteristics"],
+  anonymous: ["clean_pixel_data"],
+});
+export const CUSTOM = "custom";
+
+/** @param {string[]} options */
+export function presetOf(options) {
+  const same = (/** @type {string[]} */ other) =>
+    other.length === options.length && other.every((option) => options.includes(option));
+  return Object.keys(PRESETS).find((name) => same(PRESETS[name])) ?? CUSTOM;
+}
+
 /**
  * Only the form: the core judges the content, and refuses what it does not know.
  * @param {string} text @param {Profile} standard  gives the salt where the profile has none @returns {Profile}

@@ -4,6 +4,7 @@ import { byTestId } from "../dom.js";
 import { fromDrop, fromFiles } from "../open/gather.js";
 
 /** @typedef {import("../model/session.js").Session} Session */
+/** @typedef {import("../pool/worker-pool.js").WorkerPool} WorkerPool */
 
 /** @param {Session} session */
 export function connectOpening(session) {
@@ -23,6 +24,14 @@ export function connectOpening(session) {
     byTestId("open-files").click();
   });
   connectDrops(session);
+}
+
+/** A made-up study, for whoever has no file at hand. @param {Session} session @param {WorkerPool} pool */
+export function connectExample(session, pool) {
+  byTestId("example").addEventListener("click", async () => {
+    const files = await pool.run(new AbortController().signal, "example", {}).catch(() => []);
+    if (files.length && !session.items.length) session.add(fromFiles(files));
+  });
 }
 
 /** @param {Session} session */

@@ -3,14 +3,12 @@
 /**
  * Let an element grow, but never shrink until it is told to start anew.
  * @param {HTMLElement} element
- * @returns {() => void}  start anew: what it shows is another image's
+ * @returns {() => unknown}  start anew: what it shows is another image's
  */
 export function keepHeight(element) {
-  const anew = () => {
-    element.style.minBlockSize = "";
-  };
+  const anew = () => element.style.removeProperty("--kept");
   new ResizeObserver(() => {
-    element.style.minBlockSize = `${element.getBoundingClientRect().height}px`;
+    element.style.setProperty("--kept", `${element.getBoundingClientRect().height}px`);
   }).observe(element);
   addEventListener("resize", anew);
   return anew;

@@ -67,6 +67,14 @@ const ops = {
     install(archives);
     return {};
   },
+  example: () => {
+    const { files } = JSON.parse(core.example());
+    const bytes = taken();
+    return files.map(
+      (/** @type {[string, number, number]} */ [name, start, end]) =>
+        new File([bytes.subarray(start, end)], name),
+    );
+  },
   report: ({ files }) => JSON.parse(core.report(JSON.stringify(files))),
 };
 
