@@ -25,6 +25,7 @@ from e2e.journey import (
     state,
     workers,
 )
+from e2e.pictures import video
 from e2e.test_trust import ATTEMPTS
 from playwright.sync_api import BrowserContext, Page, expect
 
@@ -199,3 +200,19 @@ def test_it_speaks_every_language(single: Path, page: Page) -> None:
     ):
         page.get_by_test_id("language").select_option(language)
         expect(page.locator(".lead")).to_contain_text(words)
+
+
+def test_a_video_and_the_example_need_no_server(single: Path, page: Page, context: BrowserContext) -> None:
+    """From disk, too, the example is made on the spot, and a video is read from its place in the file."""
+    context.set_offline(True)
+    _open(page, single)
+    page.get_by_test_id("example").click()
+    state(page, "review")
+    assert {found.status for found in rows(page)} == {"ready", "attention"}
+    page.get_by_test_id("start-over").click()
+    player = page.get_by_test_id("video")
+    if not player.evaluate("(v) => v.canPlayType('video/mp4; codecs=\"avc1.640028\"')"):
+        pytest.skip("this browser does not play H.264")
+    open_files(page, [video()])
+    expect(player).to_have_js_property("readyState", 4, timeout=READY_TIMEOUT)
+    assert player.evaluate("(v) => [v.videoWidth, v.videoHeight]") == [64, 48]
