@@ -17,7 +17,7 @@ from dicomveil.source import Source
 from dicomveil.verify_jpeg import JPEG_LS_MARKS, JPEG_MARKS, jpeg_marks, jpeg_segments
 from dicomveil.verify_streams import BLOCK, MAX_HEADER, ReadAhead, Stream, Unclean
 
-__all__ = ["FrameSizes", "frames_are_clean"]
+__all__ = ["VIDEO", "FrameSizes", "frames_are_clean"]
 
 _FOUR = "1.2.840.10008.1.2.4."
 _JPEG, _J2K, _JXL = "jpeg", "jpeg-2000", "jpeg-xl"
@@ -31,7 +31,8 @@ _KINDS: Mapping[str, str] = MappingProxyType(
         "1.2.840.10008.1.2.1.98": "plain",
     }
 )
-_VIDEO = frozenset(_FOUR + str(n) + end for n in range(100, 109) for end in ("", ".1"))
+#: Transfer Syntaxes of videos, PS3.5 8.2.5 to 8.2.12; into which nothing here looks.
+VIDEO = frozenset(_FOUR + str(n) + end for n in range(100, 109) for end in ("", ".1"))
 _BEGINNINGS: Mapping[str, tuple[bytes, ...]] = MappingProxyType(
     {_JPEG: (b"\xff\xd8",), _J2K: (b"\xff\x4f\xff\x51",), _JXL: (b"\xff\x0a", b"\0\0\0\x0cJXL ")}
 )
@@ -76,9 +77,9 @@ def frames_are_clean(
     """Tell whether encapsulated Pixel Data are frames, each of them an image and nothing else.
 
     ``items`` has (offset, length) of every item's value, the Basic Offset Table first; ``extended`` the
-    values of Extended Offset Table and of its Lengths. Video is not looked into.
+    values of Extended Offset Table and of its Lengths. Video is not looked into, see ``verify_video``.
     """
-    if transfer_syntax in _VIDEO:
+    if transfer_syntax in VIDEO:
         return True
     kind = _KINDS.get(transfer_syntax)
     if kind is None or len(items) < 2:

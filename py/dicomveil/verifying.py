@@ -12,7 +12,8 @@ files are expected):
    the standard's or ours.
 4. *Frames.* Pixel Data are as long as their frames, and these hold images alone, see ``verify_frames``.
 
-Against the input (:func:`verify`): none of its identifiers is left, see ``verify_identifiers``.
+Against the input (:func:`verify`): none of its identifiers is left, see ``verify_identifiers``; nor
+in what an MP4 holds beside its media data, see ``verify_video``.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Literal, NamedTuple
 from dicomveil import tables
 from dicomveil.risk import pixel_risks
 from dicomveil.source import Source
-from dicomveil.verify_frames import FrameSizes, frames_are_clean
+from dicomveil.verify_frames import VIDEO, FrameSizes, frames_are_clean
 from dicomveil.verify_icc import icc_profile_says_nothing
 from dicomveil.verify_identifiers import (
     BINARY_VRS,
@@ -42,6 +43,7 @@ from dicomveil.verify_identifiers import (
 )
 from dicomveil.verify_reading import PIXEL_TAGS, Element, Malformed, Reading
 from dicomveil.verify_search import find_in_binaries, find_in_numbers, find_in_text
+from dicomveil.verify_video import beginnings, beside_media
 
 __all__ = [
     "Identifiers",
@@ -296,10 +298,18 @@ class _Verification:
         self._check_pixels(reading)
         self._check_frames(reading)
         if self.identifiers is not None:
+            self._search_video(self.identifiers, reading)
             for code, tag in self.identifiers.unread:
                 self.problem("input-unchecked" if code != "truncated" else code, tag)
         for path in sorted(self.hits):
             self.problem("identifier-remains", path[-1], path)
+
+    def _search_video(self, identifiers: Identifiers, reading: Reading) -> None:
+        """A video leaves unchanged: none of the input's identifiers stands beside its media data."""
+        if reading.transfer_syntax in VIDEO and reading.items:
+            for piece in beside_media(self.output, reading.items):
+                parts = [Element(0x7FE00010, "OB", part, (), b"") for part in (piece, *beginnings(piece))]
+                self.hits.update(find_in_binaries(identifiers, parts))
 
     def _text(self, tag: int) -> str:
         return self.top.get(tag, b"").rstrip(b"\0 ").decode("latin-1")
