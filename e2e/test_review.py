@@ -250,3 +250,28 @@ def test_a_window_that_hides_everything_is_not_the_first_one(ready: Page) -> Non
     open_files(ready, [payload(ds)])
     assert colour_at(ready, 20, 10)[0] == 255
     assert colour_at(ready, 5, 5)[0] == 0
+
+
+def test_what_is_drawn_behind_a_dialog_was_not_seen(ready: Page) -> None:
+    """It counts from when the dialog is closed; a film does not go on behind one."""
+    film = cine(4)
+    film.FrameTime = "300"
+    open_files(ready, [payload(screen(1), "1.dcm"), payload(screen(2), "2.dcm"), payload(film, "3.dcm")])
+    choose(ready, "1.dcm")
+    shown(ready)
+    seen(ready, 1, 3)
+    ready.get_by_test_id("shortcuts").click()
+    row(ready, "2.dcm").locator("button").evaluate("(button) => button.click()")
+    expect(row(ready, "2.dcm")).to_have_attribute("aria-current", "true")
+    shown(ready)
+    ready.wait_for_timeout(400)
+    seen(ready, 1, 3)
+    ready.keyboard.press("Escape")
+    seen(ready, 2, 3)
+    choose(ready, "3.dcm")
+    shown(ready)
+    play = ready.get_by_test_id("play")
+    play.click()
+    expect(play).to_have_attribute("aria-label", "Pause")
+    ready.get_by_test_id("shortcuts").click()
+    expect(play).to_have_attribute("aria-label", "Play")

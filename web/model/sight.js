@@ -21,9 +21,11 @@ export class Sight {
    */
   add(what, under) {
     if (typeof what === "object") {
-      const { done } = this.played;
-      this.played = { done: this.#seconds.add(what.second).size, all: what.of };
-      return this.played.done > done;
+      if (what.of === this.played.all && this.#seconds.has(what.second)) return false;
+      this.#seconds.add(what.second);
+      const inside = [...this.#seconds].filter((second) => second < what.of); // the browser may correct a length
+      this.played = { done: inside.length, all: what.of };
+      return true;
     }
     const before = this.#seen.get(what);
     if (before?.every((area) => under.includes(area))) return false;

@@ -4,7 +4,7 @@ import { byTestId } from "../dom.js";
 import { onLanguage, t } from "../i18n.js";
 import { CoveringTools } from "./covering-tools.js";
 import { keyAction } from "./keys.js";
-import { Looking } from "./looking.js";
+import { inFront, Looking, watchFront } from "./looking.js";
 import { Proposals } from "./proposals.js";
 import { ReviewPanel } from "./review-panel.js";
 import { StackTools } from "./stack-tools.js";
@@ -52,6 +52,7 @@ export class ImageViewer extends HTMLElement {
     const windows = new WindowTools(view, stage.canvas);
     const review = new ReviewPanel(session, new Looking(session, view, stage.canvas));
     new Video(session, view);
+    watchFront(() => document.hidden || inFront() || stack.player.set(false)); // a film waits by itself in a hidden page
     const templates = new Templates(view);
     new Proposals(session, pool, templates, (areas) => covering.accept(areas));
     session.addEventListener("selection-changed", keepHeight(byTestId("advice")));

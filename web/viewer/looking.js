@@ -1,4 +1,4 @@
-// Tells the session what was really on the screen: the whole picture, drawn, in a page that is in front.
+// Tells the session what was really on the screen: the whole picture, drawn, in a page that is in front, under no dialog.
 
 import { isIn } from "./shapes.js";
 
@@ -18,6 +18,16 @@ export function watchSight(element, tell) {
     tell(ratio >= WHOLE, ratio > 0 && ratio < WHOLE);
   };
   new IntersectionObserver(told, { threshold: [0, WHOLE] }).observe(element);
+}
+
+/** The page is in front, and no dialog in front of it: IntersectionObserver does not know what lies over an element. */
+export const inFront = () =>
+  document.visibilityState === "visible" && !document.querySelector("dialog[open]");
+
+/** Tell whenever that may have changed. @param {() => unknown} tell */
+export function watchFront(tell) {
+  document.addEventListener("visibilitychange", tell);
+  new MutationObserver(tell).observe(document.body, { subtree: true, attributeFilter: ["open"] });
 }
 
 export class Looking extends EventTarget {
@@ -43,7 +53,7 @@ export class Looking extends EventTarget {
     });
     view.addEventListener("loaded", () => this.look());
     session.addEventListener("items-changed", () => this.look()); // an area may be gone, and what lay below it seen
-    document.addEventListener("visibilitychange", () => this.look());
+    watchFront(() => this.look());
   }
 
   /** A picture was drawn: after the next but one frame of the browser it was on the screen, if it still is. */
@@ -62,6 +72,6 @@ export class Looking extends EventTarget {
 
   get #counts() {
     const { picture, settled, cleaned } = this.#view;
-    return picture !== null && settled && !cleaned && this.whole && document.visibilityState === "visible";
+    return picture !== null && settled && !cleaned && this.whole && inFront();
   }
 }

@@ -1,8 +1,8 @@
 // A video, played by the browser from where it lies in the file. A second of it was seen when it was played while all of the
-// picture was in sight: whenever it is not, playing stops.
+// picture was in sight: whenever it is not, or something lies over it, playing stops.
 
 import { byTestId } from "../dom.js";
-import { watchSight } from "./looking.js";
+import { inFront, watchFront, watchSight } from "./looking.js";
 
 /** @typedef {import("../model/session.js").Session} Session */
 /** @typedef {import("./view.js").View} View */
@@ -28,7 +28,8 @@ export class Video {
     on("play", () => this.#stopUnseen());
     on("error", () => view.cannotPlay());
     on("loadedmetadata", () => this.#element.videoWidth || view.cannotPlay()); // sound alone shows nothing
-    document.addEventListener("visibilitychange", () => this.#stopUnseen());
+    on("ratechange", () => Object.assign(this.#element, { playbackRate: 1 })); // not every browser lets the page hide it
+    watchFront(() => this.#stopUnseen());
     watchSight(this.#element, (whole) => {
       this.#whole = whole;
       this.#stopUnseen();
@@ -49,7 +50,7 @@ export class Video {
   }
 
   #stopUnseen() {
-    if (!this.#whole || document.hidden) this.#element.pause();
+    if (!this.#whole || !inFront()) this.#element.pause();
   }
 
   #count() {

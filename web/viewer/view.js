@@ -194,8 +194,9 @@ export class View extends EventTarget {
       if (problem) return { problem };
       return { picture: await (this.mode === "frames" ? this.#read(signal) : this.#project(signal)) };
     } catch (error) {
-      if (item?.isVideo) return { problem: UNPLAYABLE };
-      return { problem: error instanceof CodedError ? `code.${codeOf(error)}` : "viewer.no-preview" };
+      const code = error instanceof CodedError && codeOf(error);
+      if (item?.isVideo && code === "pixels-undecodable") return { problem: UNPLAYABLE };
+      return { problem: code ? `code.${code}` : "viewer.no-preview" };
     }
   }
 
