@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from e2e.journey import (
     PYDICOM_FILES,
+    WAIT,
     Server,
     Sink,
     clean,
@@ -250,7 +251,7 @@ def test_cancel_stops_cleaning_at_once(ready: Page) -> None:
     )
     assert took < 1000
     assert {found.status for found in rows(ready)} == {"ready"}
-    for _ in range(100):
+    for _ in range(WAIT // 100):
         ready.wait_for_timeout(100)
         if ended:  # the one that hung has been replaced
             break
