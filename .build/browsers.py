@@ -18,7 +18,29 @@ from places import CACHE, BuildError, say
 
 SYSTEM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 INSTALL_TIMEOUT = 600
+# The first two are pages of the browser's own frame, which nobody sees here: they cost each new profile a
+# second of processor time. Of several such switches Chromium takes the last, so what Playwright turns off
+# is named again.
+FEATURES_OFF = (
+    "WebUIOmniboxPopup",
+    "WebUIOmniboxAimPopup",
+    "AimEnabled",
+    "AvoidCorsURLLoaderRestartOnRedirect",
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsFirstBalancedModeAutoEnable",
+    "HttpsUpgrades",
+    "LensOverlay",
+    "MediaRouter",
+    "NetworkTimeServiceQuerying",
+    "OptimizationHints",
+    "PaintHolding",
+    "PreconnectToSearch",
+    "TcpPortRandomizationWin",
+    "ThirdPartyStoragePartitioning",
+)
 ARGUMENTS = (
+    "--disable-features=" + ",".join(FEATURES_OFF),
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",

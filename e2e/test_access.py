@@ -18,6 +18,7 @@ RUN = """(tags) => axe.run(document, {runOnly: {type: "tag", values: tags}, resu
   .then(({violations, passes}) => ({passed: passes.length, found: violations.flatMap(({id, nodes}) =>
     nodes.map(({target, failureSummary}) => `${id} ${target.join(" ")}: ${failureSummary}`))}))"""
 WIDE = {"width": 1280, "height": 800}
+STATES = places.CACHE / "screenshots/states"
 NARROW = {"width": 390, "height": 844}
 READY = '[data-testid="status"][data-state="empty"]'
 
@@ -36,7 +37,10 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 
 class Axe:
-    """Looks at the page as it is, in both colour schemes; keeps what it finds, to be told at once."""
+    """Looks at the page as it is, in both colour schemes; keeps what it finds, to be told at once.
+
+    For people to look at, too, each state is kept as a picture in .cache/screenshots/states.
+    """
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -57,6 +61,7 @@ class Axe:
                 self.page.wait_for_timeout(1500)
                 result = self.page.evaluate(RUN, list(TAGS))
             assert result["passed"] > 10, name
+            self.page.screenshot(path=STATES / f"{name}-{scheme}-{size['width']}.png")
             self.found += [f"{name}, {scheme}, {size['width']}: {line}" for line in result["found"]]
         self.page.set_viewport_size(WIDE)  # type: ignore[arg-type]
 

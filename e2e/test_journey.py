@@ -202,6 +202,10 @@ def test_profiles_have_names_in_words(ready: Page) -> None:
     ready.get_by_test_id("mode-passphrase").check()
     picker.select_option("anonymous")
     expect(ready.get_by_test_id("mode-anonymize")).to_be_checked()
+    ready.get_by_test_id("mode-passphrase").check()
+    expect(picker).to_have_value("custom")  # pseudonyms that can be linked are not anonymous
+    ready.get_by_test_id("mode-anonymize").check()
+    expect(picker).to_have_value("anonymous")
     expect(ready.get_by_test_id("option-retain_longitudinal_modified_dates")).not_to_be_checked()
     ready.get_by_test_id("option-retain_device_identity").check()
     expect(picker).to_have_value("custom")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from e2e.journey import (
     PYDICOM_FILES,
+    WAIT,
     Server,
     Sink,
     clean,
@@ -250,7 +251,7 @@ def test_cancel_stops_cleaning_at_once(ready: Page) -> None:
     )
     assert took < 1000
     assert {found.status for found in rows(ready)} == {"ready"}
-    for _ in range(100):
+    for _ in range(WAIT // 100):
         ready.wait_for_timeout(100)
         if ended:  # the one that hung has been replaced
             break
@@ -258,6 +259,44 @@ def test_cancel_stops_cleaning_at_once(ready: Page) -> None:
         worker.evaluate("() => self.calm?.()")
     clean(ready)
     assert {found.status for found in rows(ready)} == {"clean"}
+
+
+#: Let a worker take two seconds for the file of a given size.
+SLOW_AT = """
+(size) => {
+  const property = Object.getOwnPropertyDescriptor(Blob.prototype, "size");
+  Object.defineProperty(Blob.prototype, "size", {
+    configurable: true,
+    get() {
+      const found = property.get.call(this);
+      for (const end = Date.now() + 2000; found === size && !self.late && Date.now() < end; );
+      self.late ||= found === size;
+      return found;
+    },
+  });
+}
+"""
+
+
+def test_what_waits_behind_slow_files_is_done_by_whoever_is_free(ready: Page) -> None:
+    """One worker hangs, the other is slow at first: all other files are done before the first is given up."""
+    sizes = []
+    strange: list[FilePayload] = []
+    for number, (rows_, columns) in enumerate(((50, 70), (50, 80)), 50):
+        ds = builders.ct(number=number)
+        ds.PixelData, ds.Rows, ds.Columns = bytes(2 * rows_ * columns), rows_, columns
+        strange.append(payload(ds, f"{number}.dcm"))
+        sizes.append(len(builders.encode(ds)))
+    files = [payload(builders.ct(number=number), f"{number}.dcm") for number in range(1, 7)]
+    open_files(ready, [*strange, *files])
+    for worker in workers(ready):
+        worker.evaluate(HANG_AT, sizes[0])
+        worker.evaluate(SLOW_AT, sizes[1])
+    ready.get_by_test_id("clean").click()
+    done = str(len(files) + 1)
+    expect(ready.get_by_test_id("status")).to_have_attribute("data-done", done, timeout=25_000)
+    ready.get_by_test_id("cancel").click()
+    state(ready, "review")
 
 
 def test_cancel_while_reading_keeps_what_was_read(ready: Page) -> None:

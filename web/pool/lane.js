@@ -3,7 +3,8 @@
 /** @typedef {import("./worker-link.js").WorkerLink} WorkerLink */
 /** @typedef {import("../contract.js").Op} Op */
 /** @typedef {{op: Op, args: Record<string, unknown>, limit: number, signal: AbortSignal,
- *   resolve: (value: any) => void, reject: (error: Error) => void, settled?: boolean, left?: Lane}} Job */
+ *   resolve: (value: any) => void, reject: (error: Error) => void, urgent: boolean, settled?: boolean,
+ *   left?: Lane}} Job  left: the worker in which it waits behind a slow one */
 
 const CANCEL_MS = 600;
 /** A job that takes longer than this does not hold up those behind it: others may take them. */
@@ -27,6 +28,7 @@ export class Lane {
   #stall;
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #slow;
+  #isSlow = false;
   #held;
 
   /** @param {WorkerLink} link @param {(jobs: Job[]) => void} held  told of jobs that wait behind a slow one */
@@ -47,7 +49,8 @@ export class Lane {
 
   /** Whether a job may be posted now. @param {Job} job */
   takes(job) {
-    return !this.#jobs.length || (this.#jobs.length < MOST && [...this.#jobs, job].every(isShort));
+    if (!this.#jobs.length) return true;
+    return !this.#isSlow && this.#jobs.length < MOST && [...this.#jobs, job].every(isShort);
   }
 
   /** The worker ended at another job: this one was not begun. @param {Job} job */
@@ -82,6 +85,7 @@ export class Lane {
   #disarm() {
     clearTimeout(this.#stall);
     clearTimeout(this.#slow);
+    this.#isSlow = false;
   }
 
   /** Time runs from when the worker begins a job. */
@@ -90,6 +94,9 @@ export class Lane {
     const [job] = this.#jobs;
     if (!job) return;
     this.#stall = setTimeout(() => this.link.end("worker-stalled"), job.limit);
-    this.#slow = setTimeout(() => this.#held(this.#jobs.slice(1)), SLOW_MS);
+    this.#slow = setTimeout(() => {
+      this.#isSlow = true;
+      this.#held(this.#jobs.slice(1));
+    }, SLOW_MS);
   }
 }

@@ -72,16 +72,13 @@ export class WorkerPool {
     const limit = STALL_MS + (this.#sizes.get(/** @type {Blob} */ (file)) ?? 0) * STALL_MS_PER_BYTE;
     const given = file instanceof Blob ? { ...args, handle: this.#handle(file) } : args;
     /** @type {Job} */
-    const job = { op, args: given, limit, signal, resolve, reject };
+    const job = { op, args: given, limit, signal, resolve, reject, urgent };
     if (urgent) this.#jobs.unshift(job);
     else this.#jobs.push(job);
     const onAbort = () => reject(new CodedError("cancelled"));
     signal.addEventListener("abort", onAbort, { once: true });
     this.#next();
-    return promise.finally(() => {
-      job.settled = true;
-      signal.removeEventListener("abort", onAbort);
-    });
+    return promise.finally(() => signal.removeEventListener("abort", onAbort));
   }
 
   /** @param {Blob} file */
@@ -119,19 +116,20 @@ export class WorkerPool {
   #release(lane, jobs) {
     const waiting = jobs.filter((job) => !job.left);
     for (const job of waiting) job.left = lane;
-    this.#jobs.unshift(...waiting);
+    const first = this.#jobs.findIndex(({ urgent }) => !urgent);
+    this.#jobs.splice(first < 0 ? this.#jobs.length : first, 0, ...waiting);
     this.#next();
   }
 
   #next() {
-    for (;;) {
-      // Before there are settings nothing is read or cleaned: each worker would have a key of its own.
-      const at = this.#settings ? 0 : this.#jobs.findIndex(({ op }) => op === "configure");
+    for (let at = 0; at < this.#jobs.length; ) {
       const job = this.#jobs[at];
-      if (!job) return;
-      const lane = job.signal.aborted || job.settled ? null : this.#laneFor(job);
-      if (lane === undefined) return;
-      this.#jobs.splice(at, 1);
+      const done = job.signal.aborted || job.settled;
+      // Before there are settings nothing is read or cleaned: each worker would have a key of its own.
+      const lane = done || (!this.#settings && job.op !== "configure") ? undefined : this.#laneFor(job);
+      if (done || lane) this.#jobs.splice(at, 1);
+      else if (job.left || !this.#settings) at += 1;
+      else return; // those behind it wait for it: else short ones would keep a long one waiting
       if (lane) this.#work(lane, job);
     }
   }
@@ -150,11 +148,15 @@ export class WorkerPool {
         return ask(lane.link, job);
       });
       if (job.op === "inspect") this.#sizes.set(/** @type {Blob} */ (job.args.file), answer.file_bytes);
+      job.settled = true;
       job.resolve(answer);
     } catch (error) {
       if (lane.neverBegan(job) && !job.signal.aborted && this.#lanes.size) {
         if (job.left !== lane) this.#jobs.unshift(job); // else it has another place already
-      } else job.reject(/** @type {Error} */ (error));
+      } else {
+        job.settled = true;
+        job.reject(/** @type {Error} */ (error));
+      }
     }
     this.#next();
   }

@@ -86,7 +86,10 @@ export class SettingsDialog {
 
   /** @param {HTMLInputElement} input */
   async #changed(input) {
-    if (input.name === "mode") return this.#showMode();
+    if (input.name === "mode") {
+      this.#showMode();
+      this.#showPreset();
+    }
     if (input.dataset.testid === "profile-preset") return this.#takePreset(input.value);
     if (DATES.includes(input.value) && input.checked)
       for (const other of DATES) if (other !== input.value) this.#option(other).checked = false;
@@ -113,7 +116,9 @@ export class SettingsDialog {
   }
 
   #showPreset() {
-    this.#preset.value = presetOf(this.#shownProfile().options);
+    const name = presetOf(this.#shownProfile().options);
+    // Who can link the pseudonyms again has not anonymized.
+    this.#preset.value = name === "anonymous" && this.#mode !== "anonymize" ? CUSTOM : name;
     const hint = byTestId("preset-hint");
     hint.dataset.text = `profile-hint.${this.#preset.value}`;
     hint.textContent = explain("profile-hint", this.#preset.value);

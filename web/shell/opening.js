@@ -1,7 +1,9 @@
 // Everything by which files come in: two file inputs, drops anywhere on the page, Ctrl+O.
 
 import { byTestId } from "../dom.js";
+import { codeOf } from "../errors.js";
 import { fromDrop, fromFiles } from "../open/gather.js";
+import { notify } from "./status.js";
 
 /** @typedef {import("../model/session.js").Session} Session */
 /** @typedef {import("../pool/worker-pool.js").WorkerPool} WorkerPool */
@@ -29,8 +31,12 @@ export function connectOpening(session) {
 /** A made-up study, for whoever has no file at hand. @param {Session} session @param {WorkerPool} pool */
 export function connectExample(session, pool) {
   byTestId("example").addEventListener("click", async () => {
-    const files = await pool.run(new AbortController().signal, "example", {}).catch(() => []);
-    if (files.length && !session.items.length) session.add(fromFiles(files));
+    try {
+      const files = await pool.run(new AbortController().signal, "example", {});
+      if (!session.items.length) session.add(fromFiles(files));
+    } catch (error) {
+      notify(codeOf(error));
+    }
   });
 }
 

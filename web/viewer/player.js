@@ -10,6 +10,8 @@ const [LEAST_MS, MOST_MS] = [1000 / 60, 2000];
 export class Player extends EventTarget {
   playing = false;
   #view;
+  /** Counts films: one that was stopped does not go on in the next. */
+  #films = 0;
 
   /** @param {View} view */
   constructor(view) {
@@ -40,17 +42,21 @@ export class Player extends EventTarget {
   async #run() {
     const view = this.#view;
     let { item } = view;
-    const pace = Math.min(Math.max(item?.info?.frame_time || FRAME_MS, LEAST_MS), MOST_MS);
+    // What a file says of its frames' time is not of the images of a series.
+    const time = (view.frames > 1 && item?.info?.frame_time) || FRAME_MS;
+    const pace = Math.min(Math.max(time, LEAST_MS), MOST_MS);
+    this.#films += 1;
+    const film = this.#films;
     let due = performance.now();
-    while (this.playing && view.item === item && !view.problem) {
+    while (this.playing && film === this.#films && view.item === item && !view.problem) {
       due = Math.max(due + pace, performance.now() - pace);
       await new Promise((resolve) => setTimeout(resolve, Math.max(due - performance.now(), 0)));
       await new Promise((resolve) => requestAnimationFrame(resolve)); // not while nobody can see it
-      if (!this.playing || view.item !== item) continue;
+      if (!this.playing || film !== this.#films || view.item !== item) continue;
       const shown = view.go(view.next);
       ({ item } = view);
       await shown;
     }
-    this.set(false);
+    if (film === this.#films) this.set(false);
   }
 }

@@ -58,7 +58,9 @@ export class Proposals {
     const found = await this.#pool.run(signal, "propose", args, { urgent: true }).catch(() => null);
     if (signal.aborted) return;
     this.#found = found ?? [];
-    this.#search = found ? "none" : "failed";
+    // Of many frames not all are searched: that nothing was found would say too much.
+    const none = item.info?.frames === 1 ? "none" : null;
+    this.#search = found ? none : "failed";
     this.#show();
   }
 

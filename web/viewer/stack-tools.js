@@ -23,6 +23,7 @@ export class StackTools {
       view.go(Number(this.#slider.value));
     });
     byTestId("play").addEventListener("click", () => this.player.toggle());
+    byTestId("files").addEventListener("click", () => this.player.set(false)); // whoever chooses wants to look
     this.player.addEventListener("playing-changed", () => this.#draw());
     for (const mode of MODES) byTestId(`show-${mode}`).addEventListener("click", () => this.#show(mode));
     for (const event of ["loading", "loaded"]) view.addEventListener(event, () => this.#draw());
