@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 import pydicom
 import pytest
-from playwright.sync_api import FilePayload, Locator, Page, Worker, expect
+from playwright.sync_api import Error, FilePayload, Locator, Page, Worker, expect
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
@@ -133,10 +133,17 @@ def shown(page: Page) -> Locator:
     return canvas
 
 
+def _is_shut_in(worker: Worker) -> bool:
+    try:
+        return bool(worker.evaluate("() => !self.fetch"))
+    except Error:  # it hung, and has just been ended
+        return False
+
+
 def workers(page: Page) -> list[Worker]:
     """Wait for the workers that the page starts with, and until they are shut in."""
     for _ in range(WAIT // 100):
-        if len(page.workers) >= 2 and all(w.evaluate("() => !self.fetch") for w in page.workers):
+        if len(page.workers) >= 2 and all(map(_is_shut_in, page.workers)):
             return page.workers
         page.wait_for_timeout(100)
     raise AssertionError("the workers did not start")
