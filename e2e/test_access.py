@@ -153,6 +153,7 @@ def test_axe_finds_nothing_when_the_page_cannot_start(
 
 def test_the_whole_journey_by_keyboard_alone(page: Page, server: Server, complaints: list[str]) -> None:
     """Language, settings, open, header, confirm, clean, save, send; the viewer's own are in test_viewer."""
+    page.on("filechooser", lambda _: None)  # Playwright begins to catch it now, not while the key is pressed
     _opened(page, server)
     keys = page.keyboard
     tab_to(page, "language")
