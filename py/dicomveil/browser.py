@@ -329,6 +329,43 @@ def example() -> str:
     return _answer(work)
 
 
+def case(handle: int, size: int, request_json: str) -> str:
+    """Check what a person says of the case against one file, or make the document of that file's study.
+
+    The request is ``{"case": text of a case.json}``; the answer has the ``fields`` that identify the patient
+    of this file, the code of what was ``unread`` of it, and the ``case`` as it will leave. With
+    ``{"references": [[SOP Class UID, SOP Instance UID, Series Instance UID, has pixels], ...]}`` the answer
+    is the document, whose bytes are in :func:`taken`.
+    """
+    from dicomveil import case as cases  # late: few want it
+
+    def work() -> dict[str, Any]:
+        request = json.loads(request_json)
+        said = cases.case_of(str(request["case"]))
+        source = _JsSource(handle, size)
+        if "references" not in request:
+            fields, unread = cases.identifying_fields(said, source, _session().profile.options)
+            return {"code": None, "fields": fields, "unread": unread, "case": cases.to_json(said)}
+        made = cases.document(
+            source,
+            _session(),
+            said,
+            [cases.Reference(*reference) for reference in request["references"]],
+            remove={int(tag) for tag in request.get("remove", ())},
+        )
+        _State.taken = made.data
+        return {
+            "code": None,
+            "name": made.name,
+            "study_uid": made.study_uid,
+            "series_uid": made.series_uid,
+            "sop_class": cases.SOP_CLASS,
+            "sop_instance_uid": made.sop_instance_uid,
+        }
+
+    return _answer(work)
+
+
 def report(files_json: str) -> str:
     """Return the report from the answers of :func:`clean` (or :func:`inspect`), in the order of the input."""
     from dicomveil import reporting  # what it imports would cost a tenth of the start

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from dicomveil import __version__
@@ -32,9 +34,12 @@ __all__ = [
     "IMPLEMENTATION_CLASS_UID",
     "Cleaner",
     "Subject",
+    "Writer",
     "assembled",
     "clean_header",
     "cleaner_for",
+    "file_meta",
+    "markers",
     "new_uid",
 ]
 
@@ -72,7 +77,7 @@ def _clean_uids(value: bytes, pseudonyms: Pseudonyms) -> bytes:
     return pad("\\".join(new_uid(uid, pseudonyms) if uid else "" for uid in uids).encode(), "UI")
 
 
-class _Writer:
+class Writer:
     """Encodes elements in the output's byte order and VR encoding."""
 
     def __init__(self, *, explicit: bool, little: bool) -> None:
@@ -119,7 +124,7 @@ class _Writer:
 class Cleaner:
     """Carries out the steps of one instance."""
 
-    def __init__(self, writer: _Writer, pseudonyms: Pseudonyms, subject: Subject, top: DataSet) -> None:
+    def __init__(self, writer: Writer, pseudonyms: Pseudonyms, subject: Subject, top: DataSet) -> None:
         self.writer = writer
         self.pseudonyms = pseudonyms
         self.subject = subject
@@ -222,7 +227,7 @@ class Cleaner:
 
 def cleaner_for(instance: Instance, pseudonyms: Pseudonyms, subject: Subject) -> Cleaner:
     """Return the cleaner that writes in the encoding of the instance's transfer syntax."""
-    writer = _Writer(explicit=instance.encoding.explicit, little=instance.encoding.little)
+    writer = Writer(explicit=instance.encoding.explicit, little=instance.encoding.little)
     return Cleaner(writer, pseudonyms, subject, instance.head)
 
 
@@ -254,24 +259,24 @@ def clean_header(
     uid = instance.head.text(0x00080018)
     kept = "retain_uids" in profile.options and well_formed("UI", uid.encode("latin-1"))
     sop_instance_uid = missing_uids.get(0x00080018) or (uid if kept else new_uid(uid, pseudonyms))
-    meta = _file_meta(instance.sop_class, sop_instance_uid, instance.transfer_syntax)
+    meta = file_meta(instance.sop_class, sop_instance_uid, instance.transfer_syntax)
     return meta, cleaner.data_set(before, additions), cleaner.data_set(after)
 
 
-def _additions(instance: Instance, plan: Plan, profile: Profile, writer: _Writer) -> dict[int, bytes]:
-    """Encode the markers of PS3.15 E.1.1 and E.3, and what PS3.3 asks after pixels were changed."""
-    # Who left more than the Basic Profile does must not claim it, but say what was left (PS3.15 E.1.1).
-    codes = [] if plan.weaker else [METHOD_CODES["basic"]]
-    # Codes only for what ran: nothing here changes recognizable features, whatever the profile asks for.
-    ran = profile.options - {"clean_recognizable_visual_features"}
-    ran = ran if plan.claim.clean else ran - {"clean_pixel_data"}
-    codes += sorted(METHOD_CODES[option] for option in ran)
+def markers(writer: Writer, ran: AbstractSet[str], weaker: Mapping[int, str]) -> dict[int, bytes]:
+    """Encode what PS3.15 E.1.1 and E.3 want written of a de-identification, by tag.
+
+    ``ran`` are the options (and ``basic``) that are claimed, ``weaker`` the attributes (tag -> action) of
+    which more than the Basic Profile is left.
+    """
+    codes = [METHOD_CODES["basic"]] if "basic" in ran else []
+    codes += sorted(METHOD_CODES[option] for option in ran - {"basic"})
     temporal = b"REMOVED"
-    if "retain_longitudinal_full_dates" in profile.options:
+    if "retain_longitudinal_full_dates" in ran:
         temporal = b"UNMODIFIED"
-    elif "retain_longitudinal_modified_dates" in profile.options:
+    elif "retain_longitudinal_modified_dates" in ran:
         temporal = b"MODIFIED"
-    left = [f"Basic Profile except {format_tag(tag)} {action}" for tag, action in sorted(plan.weaker.items())]
+    left = [f"Basic Profile except {format_tag(tag)} {action}" for tag, action in sorted(weaker.items())]
     method = "\\".join([f"dicomveil {__version__}", *left]).encode("ascii")
     code_items = [
         writer.data_set(
@@ -283,12 +288,22 @@ def _additions(instance: Instance, plan: Plan, profile: Profile, writer: _Writer
         )
         for value, meaning in codes
     ]
-    additions = {
+    return {
         0x00120062: writer.element(0x00120062, "CS", b"YES"),
         0x00120063: writer.element(0x00120063, "LO", method),
         **({0x00120064: writer.sequence(0x00120064, code_items)} if codes else {}),
         0x00280303: writer.element(0x00280303, "CS", temporal),
     }
+
+
+def _additions(instance: Instance, plan: Plan, profile: Profile, writer: Writer) -> dict[int, bytes]:
+    """Encode the markers of PS3.15 E.1.1 and E.3, and what PS3.3 asks after pixels were changed."""
+    # Codes only for what ran: nothing here changes recognizable features, whatever the profile asks for.
+    ran = profile.options - {"clean_recognizable_visual_features"}
+    ran = ran if plan.claim.clean else ran - {"clean_pixel_data"}
+    # Who left more than the Basic Profile does must not claim it, but say what was left (PS3.15 E.1.1).
+    ran = ran if plan.weaker else ran | {"basic"}
+    additions = markers(writer, ran, plan.weaker)
     if plan.claim.clean:
         additions[0x00280301] = writer.element(0x00280301, "CS", b"NO")
     if plan.claim.redacted:
@@ -300,9 +315,9 @@ def _additions(instance: Instance, plan: Plan, profile: Profile, writer: _Writer
     return additions
 
 
-def _file_meta(sop_class: str, sop_instance_uid: str, transfer_syntax: str) -> bytes:
+def file_meta(sop_class: str, sop_instance_uid: str, transfer_syntax: str) -> bytes:
     """Write preamble, prefix and File Meta Information that describe this application (PS3.10 7.1)."""
-    writer = _Writer(explicit=True, little=True)
+    writer = Writer(explicit=True, little=True)
     body = writer.data_set(
         [
             (0x00020001, "OB", b"\0\1"),
@@ -322,7 +337,7 @@ def assembled(instance: Instance, header: tuple[bytes, bytes, bytes], pixels: li
     parts: list[Part] = [before]
     if instance.pixels is not None:
         data = instance.pixels
-        writer = _Writer(explicit=instance.encoding.explicit, little=instance.transfer_syntax != BIG_ENDIAN)
+        writer = Writer(explicit=instance.encoding.explicit, little=instance.transfer_syntax != BIG_ENDIAN)
         # Pixels that were implicit in a data set declared explicit: PS3.5 A.2 asks for OW above 8 bits.
         wide = data.vr == "OB" and not instance.head.explicit and instance.head.number(0x00280100) > 8
         vr = "OW" if wide and not data.encapsulated else data.vr

@@ -242,6 +242,14 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "An override of the profile left what PS3.15 removes, so the Basic Profile is not claimed.",
             "Nothing, if that is what the profile is for; the report lists its overrides.",
         ),
+        "case-invalid": (
+            "The description of the case is not valid: a text is too long, or the title is missing.",
+            "Give it a title of at most 64 characters, and shorten what is too long.",
+        ),
+        "case-identifies": (
+            "The description of the case contains what identifies the patient.",
+            "Take names, numbers, dates and places out of the named field, and check it again.",
+        ),
         "key-invalid": (
             "The key or passphrase is not valid.",
             "Give a key of 32 bytes or a longer passphrase.",

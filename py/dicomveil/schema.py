@@ -1,6 +1,6 @@
-"""The JSON schema of a profile, ``data/profile.schema.json``, and the check against it.
+"""The JSON schemas of a profile and of a case, ``data/*.schema.json``, and the check against them.
 
-Only the keywords that this schema uses are known, and a test holds that it uses no others. What is wrong is
+Only the keywords that these schemas use are known, and tests hold that they use no others. What is wrong is
 told by where it is (a JSON pointer, RFC 6901), never by what it is.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-__all__ = ["KEYWORDS", "loads_once", "profile_schema", "violations"]
+__all__ = ["KEYWORDS", "case_schema", "loads_once", "profile_schema", "violations"]
 
 #: What is checked, and what only describes.
 KEYWORDS = frozenset(
@@ -28,10 +28,19 @@ _NAME = re.compile(r"[\w$]{1,64}", re.ASCII)
 
 
 @cache
+def _schema(name: str) -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads(pkgutil.get_data(__package__, f"data/{name}.schema.json") or b"")
+    return schema
+
+
 def profile_schema() -> dict[str, Any]:
     """Return the schema of a profile (JSON Schema, draft 2020-12)."""
-    schema: dict[str, Any] = json.loads(pkgutil.get_data(__package__, "data/profile.schema.json") or b"")
-    return schema
+    return _schema("profile")
+
+
+def case_schema() -> dict[str, Any]:
+    """Return the schema of ``case.json`` (JSON Schema, draft 2020-12)."""
+    return _schema("case")
 
 
 def loads_once(text: str) -> Any:  # noqa: ANN401 - JSON is anything
