@@ -15,6 +15,7 @@ from pathlib import Path
 
 import carrying
 import environment
+import helping
 import licensing
 import patching
 import resolving
@@ -181,6 +182,7 @@ def contents(node: Path) -> Files:
     made = python_archives(node, wheels, versions)
     made |= {f"pyodide/{name}": (resolving.PYODIDE / name).read_bytes() for name in PYODIDE_FILES}
     made |= licensing.licences(wheels, versions)
+    made |= helping.pages(files)
     clash = files.keys() & made.keys()
     if clash:
         raise BuildError(f"web/ has files of names that the build makes: {', '.join(sorted(clash))}")

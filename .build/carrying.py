@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import helping
 import joining
 from places import HERE, BuildError
 from trimming import Files
@@ -37,8 +38,11 @@ _LEFT_OUT = (
     re.compile(r'\s*<script type="module"[^>]*></script>'),
     re.compile(r'\s*<button [^>]*data-testid="(?:upload|pause|receipt)"[^>]*></button>'),
     re.compile(r'\s*<dialog data-testid="upload-dialog".*?</dialog>', re.DOTALL),
+    re.compile(r'\s*<a data-testid="take-along"[^>]*></a>'),
     re.compile(r"\s*<!--.*?-->", re.DOTALL),
 )
+# The help is in it, and opens by a button.
+_HELP = re.compile(r'<a (?P<what>[^>]*data-help) href="[^"]*" target="_blank"(?P<more>[^>]*)></a>')
 _STYLE = re.compile(r'\s*<link rel="stylesheet" href="(?P<where>[^"]+)"[^>]*>')
 # What an address may be in the end: within the page.
 _ADDRESS = re.compile(r'\s(?:src|srcset|href|action|formaction|data|poster|ping)="(?!data:)')
@@ -94,6 +98,10 @@ def _page(html: str, files: Files, script: str, blocks: str) -> str:
         html, count = pattern.subn("", html)
         if not count:
             raise BuildError(f"index.html has nothing like {pattern.pattern!r}: see .build/carrying.py.")
+    html, count = _HELP.subn(r'<button type="button" \g<what>\g<more>></button>', html)
+    if not count:
+        raise BuildError("index.html has no help: see .build/carrying.py.")
+    html = html.replace("</body>", helping.sheet(files) + "</body>")
     icon = "data:image/svg+xml;base64," + base64.b64encode(files["icon.svg"]).decode()
     html = html.replace('"icon.svg"', f'"{icon}"')
     charset, title, end = '<meta charset="utf-8" />', "<title>", "</body>"

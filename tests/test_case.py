@@ -198,7 +198,8 @@ def test_an_input_that_cannot_be_read_is_told() -> None:
     assert fields == ("notes",)
     assert unread is not None
     within = BytesSource(data[: data.index(b"Zwicklhuber") + 60])
-    assert case.identifying_fields(said(), within, frozenset())[1] is not None
+    for source in (within, BytesSource(b"text"), BytesSource(b"")):
+        assert case.identifying_fields(said(), source, frozenset())[1] is not None
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import { byTestId } from "./dom.js";
 import { codeOf } from "./errors.js";
 import { addCodes, loadMessages, onLanguage, t, translate } from "./i18n.js";
+import { TeachingCase } from "./model/case.js";
 import { Session } from "./model/session.js";
 import { pool } from "./pool/pool.js";
 import { assertProtected } from "./shell/protection.js";
@@ -10,10 +11,12 @@ import "./review/file-list.js";
 import "./review/header-view.js";
 import { SettingsDialog } from "./settings/settings-dialog.js";
 import { connectActions } from "./shell/actions.js";
+import { connectCase } from "./shell/case-dialog.js";
 import { connectDetail } from "./shell/detail.js";
 import { connectLanguage } from "./shell/language.js";
 import { connectOffline, protectedByServiceWorker } from "./shell/offline.js";
 import { connectExample, connectOpening } from "./shell/opening.js";
+import { connectReport } from "./shell/report-page.js";
 import { Sharing } from "./shell/sharing.js";
 import { connectShortcuts } from "./shell/shortcuts.js";
 import { connectStatus, notify } from "./shell/status.js";
@@ -32,7 +35,8 @@ connectShortcuts();
 translate(document);
 connectLanguage();
 
-const sharing = new Sharing(session, pool);
+const teaching = new TeachingCase(session, pool);
+const sharing = new Sharing(session, pool, teaching);
 connectStatus(session, sharing);
 const list = /** @type {FileList} */ (byTestId("files"));
 list.connect(session, pool);
@@ -40,6 +44,8 @@ list.connect(session, pool);
 /** @type {HeaderView} */ (document.querySelector("header-view")).connect(session, pool);
 connectDetail(session);
 connectActions(session, sharing);
+connectCase(teaching, session, () => sharing.tell());
+connectReport(session, sharing);
 // What leaves is what was decided last: a decision taken meanwhile stops whatever is being saved or sent.
 session.addEventListener("results-voided", () => {
   if (sharing.busy) notify("decision-changed");

@@ -108,7 +108,7 @@ async function file(address) {
 }
 
 /** Folders of the build: the browser may take what lies in them from the cache without starting this script. */
-const FOLDERS = "locales model open output pool pyodide python review settings shell viewer worker".split(
+const FOLDERS = "help locales model open output pool pyodide python review settings shell viewer worker".split(
   " ",
 );
 
@@ -148,6 +148,8 @@ scope.addEventListener("fetch", (event) => {
   if (request.method !== "GET" || !address.startsWith(HERE)) return;
   if (request.mode === "navigate") {
     if (address === HERE || address === `${HERE}index.html`) event.respondWith(page());
+    else if (address.startsWith(`${HERE}help/`))
+      event.respondWith(file(address).then((found) => found ?? fetch(request)));
     return;
   }
   // What the page asks to learn of a newer build goes to the server.

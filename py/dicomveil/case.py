@@ -176,12 +176,16 @@ def identifying_fields(
     profile's: what they retain is no finding. The second is the code of what could not be read of the input,
     if anything: of a file that leaves, this must be ``None``.
     """
-    identifiers = verifying.collect_identifiers(source).without(frozenset(options))
+    found_there = verifying.collect_identifiers(source)
+    unread = [code for code, _tag in found_there.unread]
+    if not (found_there.uids or found_there.raw):
+        unread.append("not-dicom")  # every instance has UIDs: it was not read
+    identifiers = found_there.without(frozenset(options))
     texts = {name: case.field(name) for name in FIELDS}
     found = tuple(name for name, text in texts.items() if _is_found(text, identifiers))
     if not found and _is_found(case.text, identifiers):
         found = FIELDS
-    return found, identifiers.unread[0][0] if identifiers.unread else None
+    return found, unread[0] if unread else None
 
 
 def _is_found(text: str, identifiers: verifying.Identifiers) -> bool:

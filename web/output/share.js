@@ -1,9 +1,12 @@
 // What may leave: the results that were cleaned and verified, as ZIP entries, as instances to send, as a report.
 
+import { caseFile } from "../model/case.js";
 import { resource } from "./endpoint.js";
 import { outputNames } from "./names.js";
 import { parcel, Upload } from "./upload.js";
 
+/** @typedef {import("../model/case.js").CaseDocument} CaseDocument */
+/** @typedef {import("../model/case.js").Said} Said */
 /** @typedef {import("../model/item.js").Item} Item */
 /** @typedef {import("../pool/worker-pool.js").WorkerPool} WorkerPool */
 /** @typedef {import("./endpoint.js").Destination} Destination */
@@ -11,9 +14,9 @@ import { parcel, Upload } from "./upload.js";
 
 /**
  * The report of every file, in the order of opening. It holds no value and no name of an input.
- * @param {WorkerPool} pool @param {AbortSignal} signal @param {Item[]} items
+ * @param {WorkerPool} pool @param {AbortSignal} signal @param {Item[]} items @param {CaseDocument[]} documents
  */
-export async function report(pool, signal, items) {
+export async function report(pool, signal, items, documents) {
   const names = await outputNames(items);
   const files = items.map((item) => {
     const { result } = item;
@@ -38,16 +41,25 @@ export async function report(pool, signal, items) {
     };
   });
   const data = await pool.run(signal, "report", { files }, { urgent: true });
-  return new Blob([`${JSON.stringify(data, null, 1)}\n`], { type: "application/json" });
+  return documents.length ? { ...data, case: { documents: documents.map(({ name }) => name) } } : data;
 }
 
-/** @param {Item[]} items @param {Blob} reportFile @returns {Promise<import("./zip.js").Entry[]>} */
-export async function zipEntries(items, reportFile) {
+/** @param {object} data */
+export const reportFile = (data) =>
+  new Blob([`${JSON.stringify(data, null, 1)}\n`], { type: "application/json" });
+
+/**
+ * @param {Item[]} items @param {object} data  the report @param {Said|null} said @param {CaseDocument[]} documents
+ * @returns {Promise<import("./zip.js").Entry[]>}
+ */
+export async function zipEntries(items, data, said, documents) {
   /** @type {import("./zip.js").Entry[]} */
   const entries = [];
   for (const [{ result }, name] of await outputNames(items))
     if (name !== null && result?.blob) entries.push({ name, blob: result.blob });
-  return [...entries, { name: "report.json", blob: reportFile }];
+  entries.push(...documents);
+  if (said) entries.push({ name: "case.json", blob: caseFile(said, documents) });
+  return [...entries, { name: "report.json", blob: reportFile(data) }];
 }
 
 /**
@@ -56,9 +68,10 @@ export async function zipEntries(items, reportFile) {
  * @param {Destination} destination
  * @param {Item[]} items
  * @param {Receipts} receipts
+ * @param {CaseDocument[]} documents  sent after the instances that they refer to
  * @param {(items: Item[]) => void} changed  states of these changed, or how the upload goes
  */
-export async function uploadOf(destination, items, receipts, changed) {
+export async function uploadOf(destination, items, receipts, documents, changed) {
   const names = await outputNames(items);
   const numbered = items.filter((item) => (names.get(item) ?? item.result?.name) !== item.result?.name);
   for (const item of numbered) item.uploadCode = "duplicate-instance";
@@ -71,19 +84,27 @@ export async function uploadOf(destination, items, receipts, changed) {
     parcel(uid, /** @type {Blob} */ (first.result?.blob)),
   );
   const { host } = resource(destination.endpoint, "studies");
-  return new Upload(destination, parcels, (touched) => {
+  const ofCase = new Map(documents.map((made) => [parcel(made.sop_instance_uid, made.blob), made]));
+  const upload = new Upload(destination, [...parcels, ...ofCase.keys()], (touched) => {
     /** @type {Item[]} */
     const told = [];
-    for (const one of touched)
+    for (const one of touched) {
+      const made = ofCase.get(one);
+      if (made && (isThere(one) || one.state === "failed")) receipts.noteCase(made, host, one);
       for (const item of byUid.get(one.uid) ?? []) {
         if (item.result !== results.get(item)) continue; // decided anew meanwhile: what was sent is not this result
-        const stored = one.state === "stored" || one.state === "known";
+        const stored = isThere(one);
         item.sending = one.state === "sending";
         item.uploaded = stored;
         item.uploadCode = one.code;
         if (stored || one.state === "failed") receipts.note(item, host, one);
         told.push(item);
       }
+    }
     changed(told);
   });
+  return { upload, ofCase: [...ofCase.keys()] };
 }
+
+/** @param {import("./upload.js").Parcel} parcel */
+export const isThere = ({ state }) => state === "stored" || state === "known";

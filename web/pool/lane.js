@@ -16,7 +16,7 @@ const MOST = 3;
 /** Work of some milliseconds: another such job can be posted behind it. @param {Job} job */
 const isShort = ({ op, args }) => {
   const request = /** @type {{redactions?: unknown[]}|undefined} */ (args.request);
-  return op === "inspect" || (op === "clean" && !request?.redactions?.length);
+  return op === "inspect" || op === "case" || (op === "clean" && !request?.redactions?.length);
 };
 
 export class Lane {

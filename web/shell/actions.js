@@ -20,7 +20,7 @@ export function connectActions(session, sharing) {
   });
   on("save", () => sharing.saveZip());
   on("save-folder", () => sharing.saveFolder());
-  on("report", () => sharing.saveReport());
+  for (const id of ["report", "report-json"]) on(id, () => sharing.saveReport());
   if (canSend) {
     on("upload", () => sharing.send());
     on("pause", () => sharing.togglePause());
@@ -65,7 +65,7 @@ function drawActions(session, sharing) {
   show("save", leaving);
   show("save-folder", leaving && canSaveFolder);
   if (canSend) {
-    show("upload", leaving && counts.clean > 0);
+    show("upload", leaving && (counts.clean > 0 || sharing.teaching.waits));
     byTestId("upload").textContent = t(
       session.items.some((item) => item.uploadCode) ? "action.retry" : "action.upload",
     );
@@ -74,6 +74,9 @@ function drawActions(session, sharing) {
     show("receipt", idle && state === "done" && sharing.receipted > 0);
   }
   show("report", idle && state === "done");
+  show("report-page", idle && state === "done");
+  show("case", leaving);
+  byTestId("case").textContent = t(sharing.teaching.content ? "case.edit" : "case.open");
   show("next-attention", counts.attention > 0);
   byTestId("next-attention").textContent = t("list.next-attention", { count: counts.attention });
   drawSeen(session.looked);

@@ -2,6 +2,7 @@
 
 import { byTestId, el } from "../dom.js";
 import { changeLanguage, LANGUAGES } from "../i18n.js";
+import { connectHelp } from "./help.js";
 import { notify } from "./status.js";
 
 /** A language by its own name, as a list shows it. @param {string} language */
@@ -16,6 +17,7 @@ export function connectLanguage() {
     ...LANGUAGES.map((lang) => el("option", { value: lang, lang, textContent: ownName(lang) })),
   );
   list.value = document.documentElement.lang;
+  connectHelp();
   list.addEventListener("change", async () => {
     try {
       await changeLanguage(list.value);

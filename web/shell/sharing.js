@@ -4,10 +4,11 @@ import { codeOf } from "../errors.js";
 import { resource } from "../output/endpoint.js";
 import { Receipts } from "../output/receipt.js";
 import { download, saveFolder, saveZip } from "../output/save.js";
-import { report, uploadOf, zipEntries } from "../output/share.js";
+import { isThere, report, reportFile, uploadOf, zipEntries } from "../output/share.js";
 import { connectDestination, ownDestination } from "./destination.js";
 import { notify } from "./status.js";
 
+/** @typedef {import("../model/case.js").TeachingCase} TeachingCase */
 /** @typedef {import("../model/session.js").Session} Session */
 /** @typedef {import("../pool/worker-pool.js").WorkerPool} WorkerPool */
 /** @typedef {import("../output/endpoint.js").Destination} Destination */
@@ -32,11 +33,12 @@ export class Sharing extends EventTarget {
   #pool;
   #ask;
 
-  /** @param {Session} session @param {WorkerPool} pool */
-  constructor(session, pool) {
+  /** @param {Session} session @param {WorkerPool} pool @param {TeachingCase} teaching */
+  constructor(session, pool, teaching) {
     super();
     this.#session = session;
     this.#pool = pool;
+    this.teaching = teaching;
     this.#ask = connectDestination((destination) => this.#send(destination));
     globalThis.addEventListener("beforeunload", (event) => {
       if (this.busy) event.preventDefault(); // the browser asks whether to leave
@@ -52,7 +54,7 @@ export class Sharing extends EventTarget {
     if (this.busy) return;
     this.#abort = new AbortController();
     this.busy = { what, done: 0, total };
-    this.#tell();
+    this.tell();
     try {
       await work(this.#abort.signal);
     } catch (error) {
@@ -61,12 +63,12 @@ export class Sharing extends EventTarget {
     }
     this.busy = null;
     this.upload = null;
-    this.#tell();
+    this.tell();
   }
 
   #progress = (/** @type {number} */ done) => {
     if (this.busy) this.busy.done = done;
-    this.#tell();
+    this.tell();
   };
 
   /** @param {typeof saveZip} how */
@@ -74,7 +76,10 @@ export class Sharing extends EventTarget {
     const { items } = this.#session;
     const cleaned = items.filter((item) => item.result).length;
     return this.#do("saving", cleaned + 1, async (signal) => {
-      const entries = await zipEntries(items, await report(this.#pool, signal, items));
+      const documents = await this.teaching.documents(signal);
+      const data = await report(this.#pool, signal, items, documents);
+      const entries = await zipEntries(items, data, this.teaching.content, documents);
+      if (this.busy) this.busy.total = entries.length;
       await how(signal, entries, this.#progress);
     });
   }
@@ -90,8 +95,17 @@ export class Sharing extends EventTarget {
   saveReport() {
     const { items } = this.#session;
     return this.#do("saving", 1, async (signal) => {
-      download(await report(this.#pool, signal, items), "dicomveil-report.json");
+      const data = await report(this.#pool, signal, items, await this.teaching.documents(signal));
+      download(reportFile(data), "dicomveil-report.json");
     });
+  }
+
+  /** The report, for a page of it. @param {(data: any) => void} show */
+  makeReport(show) {
+    const { items } = this.#session;
+    return this.#do("saving", 1, async (signal) =>
+      show(await report(this.#pool, signal, items, await this.teaching.documents(signal))),
+    );
   }
 
   /** Files of which the receipt tells. */
@@ -122,22 +136,28 @@ export class Sharing extends EventTarget {
     const waiting = session.items.filter((item) => item.result && !item.uploaded);
     return this.#do("sending", waiting.length, async (signal) => {
       this.host = resource(destination.endpoint, "studies").host;
+      const documents = await this.teaching.documents(signal);
       this.phase = "sending";
       const before = session.items.filter((item) => item.uploaded).length;
       for (const item of waiting) item.uploadCode = null; // of an earlier try
-      this.upload = await uploadOf(destination, session.items, this.#receipts, (items) => {
+      const told = (/** @type {import("../model/item.js").Item[]} */ items) => {
         session.uploadsChanged(items);
         this.sent = session.items.filter((item) => item.uploaded).length;
         this.#progress(waiting.filter((item) => item.uploaded || item.uploadCode).length);
-      });
-      await this.upload.run(signal);
-      this.phase = this.sent > before ? "sent" : "tried";
+      };
+      const { upload, ofCase } = await uploadOf(destination, session.items, this.#receipts, documents, told);
+      this.upload = upload;
+      await upload.run(signal);
+      this.teaching.sent = ofCase.length > 0 && ofCase.every(isThere);
+      this.phase = this.sent > before || ofCase.some(isThere) ? "sent" : "tried";
       const failed = waiting.find((item) => !item.uploaded && item.result);
-      if (failed && !signal.aborted) notify(failed.uploadCode ?? "upload-failed");
+      const code = failed ? failed.uploadCode : ofCase.find((one) => !isThere(one))?.code;
+      if ((failed || code) && !signal.aborted) notify(code ?? "upload-failed");
     });
   }
 
-  #tell() {
+  /** Something about what can be shared changed. */
+  tell() {
     this.dispatchEvent(new CustomEvent("sharing-changed"));
   }
 }

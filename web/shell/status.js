@@ -71,10 +71,11 @@ function statusText(session) {
 }
 
 /** @param {Sharing} sharing */
-function drawPrivacy({ phase, host, sent }) {
+function drawPrivacy({ phase, host, sent, teaching }) {
   const line = byTestId("privacy");
   line.dataset.phase = phase;
-  line.textContent = t(`privacy.${phase}`, { host, count: sent });
+  const which = phase === "sent" && teaching.sent ? "sent-case" : phase;
+  line.textContent = t(`privacy.${which}`, { host, count: sent });
 }
 
 /** Show what a code means, for a while. @param {string} code */

@@ -63,6 +63,11 @@ const ops = {
       delete cleaned.parts;
       return { ...cleaned, blob: new Blob(parts, { type: "application/dicom" }) };
     }),
+  case: ({ handle, file, request }, head) =>
+    withFile(handle, file, head, (_, size) => {
+      const answer = JSON.parse(core.case(handle, size, JSON.stringify(request)));
+      return answer.name ? { ...answer, blob: new Blob([taken()], { type: "application/dicom" }) } : answer;
+    }),
   install: ({ archives }) => {
     install(archives);
     return {};
