@@ -10,6 +10,7 @@ from e2e.journey import WAIT, Server, clean, open_files, payload, press, row, sh
 from e2e.pictures import cine, screen, video
 from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, expect
 
+import builders
 import places
 
 AXE = places.NODE_MODULES / "axe-core/axe.min.js"
@@ -139,6 +140,36 @@ def test_axe_finds_nothing_from_opening_to_sharing(
     expect(page.get_by_test_id("upload-dialog")).to_be_visible()
     axe.look("upload")
     complaints[:] = [line for line in complaints if "404" not in line]  # of settings.json, which is not there
+
+
+def test_axe_finds_nothing_in_case_report_and_help(
+    page: Page, server: Server, axe: Axe, complaints: list[str]
+) -> None:
+    """The sheet of the case, empty and with what identifies; the report to print; the help, four times."""
+    _opened(page, server)
+    nothing: FilePayload = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"none"}
+    open_files(page, [payload(screen(1), "1.dcm"), payload(builders.mr(), "2.dcm"), nothing])
+    row(page, "1.dcm").locator("button").click()
+    shown(page)
+    page.get_by_test_id("confirm-pixels").click()
+    clean(page)
+    page.get_by_test_id("case").click()
+    axe.look("case")
+    page.get_by_test_id("case-title").fill("Nodule of Quirina")
+    page.get_by_test_id("case-check").click()
+    expect(page.get_by_test_id("case-error")).not_to_be_empty(timeout=WAIT)
+    axe.look("case-identifies")
+    page.get_by_test_id("case-title").fill("Nodule of the lung")
+    page.get_by_test_id("case-check").click()
+    expect(page.get_by_test_id("case-dialog")).to_be_hidden(timeout=WAIT)
+    axe.look("case-described")
+    page.get_by_test_id("report-page").click()
+    expect(page.get_by_test_id("report-view")).to_be_visible(timeout=WAIT)
+    axe.look("report")
+    for language in ("en", "de", "fr", "es"):
+        page.goto(f"{server.url}help/{language}.html")
+        axe.look(f"help-{language}")
+    complaints[:] = [line for line in complaints if "404" not in line]
 
 
 def test_axe_finds_nothing_when_the_page_cannot_start(

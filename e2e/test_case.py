@@ -121,7 +121,7 @@ def test_what_identifies_is_not_taken(ready: Page, field: str, words: str) -> No
     assert secrets != []
     assert [secret for secret in secrets if secret in text] == []
     ready.keyboard.press("Escape")
-    expect(ready.get_by_test_id("case")).to_have_text("Describe the case")
+    expect(ready.get_by_test_id("case")).to_have_text("Describe case")
     files = save(ready)
     assert "case.json" not in files
     assert _key_objects(list(instances(files).values())) == []
@@ -149,7 +149,7 @@ def test_a_file_that_is_added_later_is_checked_too(ready: Page) -> None:
     assert json.loads(save(ready)["case.json"])["title"] == "A sign"
     ready.get_by_test_id("case").click()
     ready.get_by_test_id("case-leave-out").click()
-    expect(ready.get_by_test_id("case")).to_have_text("Describe the case")
+    expect(ready.get_by_test_id("case")).to_have_text("Describe case")
     assert "case.json" not in save(ready)
 
 

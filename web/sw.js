@@ -108,9 +108,8 @@ async function file(address) {
 }
 
 /** Folders of the build: the browser may take what lies in them from the cache without starting this script. */
-const FOLDERS = "help locales model open output pool pyodide python review settings shell viewer worker".split(
-  " ",
-);
+const FOLDERS =
+  "help locales model open output pool pyodide python review settings shell viewer worker".split(" ");
 
 /** @param {any} event  of the kind "install"; not every browser has routes */
 async function addRoutes(event) {

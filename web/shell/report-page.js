@@ -131,6 +131,9 @@ function noted(files) {
   return [el("h3", named("report.noted")), bullets(rows)];
 }
 
+/** Patient and instance; study and series lie between. @param {string} output */
+const shortened = (output) => output.replace(/\/.*\//, "/…/");
+
 /** @param {Entry[]} files @param {Session} session */
 function table(files, session) {
   const heads = ["number", "status", "pixels", "changes", "output"];
@@ -159,7 +162,7 @@ function table(files, session) {
         seen && ` (${seen})`,
       ),
       el("td", { textContent: words.join(", ") || "–" }),
-      el("td", {}, item?.info?.sop_class_name ?? "", el("code", { textContent: output ?? "" })),
+      el("td", {}, item?.info?.sop_class_name ?? "", el("code", { textContent: shortened(output ?? "") })),
     );
   });
   return el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows));
