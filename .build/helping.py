@@ -10,6 +10,7 @@ import html
 import importlib.util
 import json
 import re
+from typing import Literal
 
 from places import HERE, PACKAGE, BuildError
 from trimming import Files
@@ -68,9 +69,12 @@ def _table(codes: dict[str, tuple[str, str]]) -> str:
     return f'<dl class="codes">\n{"".join(rows)}</dl>'
 
 
-def article(language: str, files: Files) -> str:
-    """Write the text of the help in a language."""
+def article(language: str, files: Files, where: Literal["served", "carried"]) -> str:
+    """Write the text of the help in a language; some of it is true only of the page that a server has."""
     text = (TEXTS / f"{language}.html").read_text("utf-8")
+    other = "carried" if where == "served" else "served"
+    text = re.sub(rf'^ *<(li|p) class="{other}">.*</\1>\n', "", text, flags=re.MULTILINE)
+    text = text.replace(f' class="{where}"', "")
     edition = json.loads((PACKAGE / "data/rules.json").read_text("utf-8"))["edition"]
     for mark, value in (
         ("<!-- codes -->", _table(explained(language, files))),
@@ -118,13 +122,13 @@ def _page(language: str, text: str) -> str:
 
 def pages(files: Files) -> Files:
     """Make help/en.html and the others."""
-    return {f"help/{name}.html": _page(name, article(name, files)).encode() for name in LANGUAGES}
+    return {f"help/{name}.html": _page(name, article(name, files, "served")).encode() for name in LANGUAGES}
 
 
 def sheet(files: Files) -> str:
     """Write the help for the one file that is carried along: a dialog with the text in every language."""
     texts = "\n".join(
-        f'<article lang="{language}" hidden>\n{_without_ids(article(language, files))}</article>'
+        f'<article lang="{language}" hidden>\n{_without_ids(article(language, files, "carried"))}</article>'
         for language in LANGUAGES
     )
     return (
