@@ -27,7 +27,7 @@ from pydicom._dicom_dict import DicomDictionary
 from pydicom.datadict import tag_for_keyword
 
 import builders
-from dicomveil import pipeline
+from dicomveil import case, pipeline
 from dicomveil.errors import Refused
 from dicomveil.profile import OPTIONS, Profile
 from dicomveil.pseudonyms import Key, Pseudonyms
@@ -167,6 +167,29 @@ def test_no_error_is_introduced(name: str) -> None:
                 introduced.setdefault((f"{tag:08X}", kind), []).append(file)
     assert compared > 200
     assert introduced == {}
+
+
+#: Type 1 in the macro of one Value Type each (PS3.3 C.17.3.2), and so conditions in a content item.
+OF_OTHER_VALUE_TYPES = {
+    (tag, "TagMissing")
+    for tag in (
+        *(0x00081199, 0x0040A050, 0x0040A130, 0x0040A168, 0x0040A300, 0x0040A801),
+        *(0x00700022, 0x00700023, 0x30060024),
+    )
+}
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_the_document_of_a_case_is_valid(name: str) -> None:
+    """A Key Object Selection document has what its IOD needs, and nothing that is foreign to it."""
+    session = pipeline.Session(PROFILES[name], Pseudonyms(Key(bytes(range(32)))))
+    source = BytesSource(builders.encode(builders.ct()))
+    cleaned = pipeline.clean_source(source, session)
+    about = [case.Reference(cleaned.sop_class, cleaned.sop_instance_uid, cleaned.series_uid, image=True)]
+    said = case.Case("Nodule", "Of the lung.", ("lung",), "Hamartoma.")
+    found = errors(case.document(source, session, said, about).data)
+    assert found is not None
+    assert set(found) <= OF_OTHER_VALUE_TYPES
 
 
 def test_the_run_can_fail() -> None:
