@@ -6,14 +6,27 @@ import functools
 import hashlib
 import http.server
 import json
+import re
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e.journey import Server, clean, instances, open_files, payload, pydicom_file, row, save, shown
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from e2e.journey import (
+    Server,
+    clean,
+    instances,
+    open_files,
+    payload,
+    pydicom_file,
+    row,
+    save,
+    shown,
+    statuses,
+)
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 import builders
 
@@ -165,3 +178,18 @@ def test_what_is_kept_is_the_build_and_nothing_else(server: Server, context: Bro
     assert kept == {
         name: entry["sha256"] for name, entry in listing.items() if not name.startswith("licences/")
     }
+
+
+def test_a_library_that_comes_late_costs_no_file(page: Page, server: Server) -> None:
+    """Settings are made before it is there, and files are read when it is: none is refused for that."""
+
+    def late(route: Route) -> None:
+        time.sleep(1.5)
+        route.continue_()
+
+    page.route(re.compile(r"/python/(?:stdlib|core)\.zip"), late)
+    page.goto(server.url)
+    _ready(page)
+    open_files(page, [payload(builders.mr(number=number), f"{number}.dcm") for number in range(1, 7)])
+    clean(page)
+    assert statuses(page) == ["clean"] * 6

@@ -117,7 +117,8 @@ def boot() -> str:
             "pydicom": pydicom.__version__,
             "python": ".".join(map(str, sys.version_info[:3])),
             "options": list(OPTIONS),
-            "default_profile": json.loads(Profile.default().to_json()),
+            # Read back, so that a memory in which this ran can read profiles without a file of the library.
+            "default_profile": json.loads(Profile.from_json(Profile.default().to_json()).to_json()),
             "codes": {code: " ".join(texts) for code, texts in CODES.items()},
         }
     )

@@ -29,7 +29,13 @@ function taken() {
 
 /** @type {Record<string, (args: any, head: Uint8Array|null) => unknown>} */
 const ops = {
-  configure: ({ profile, key }) => JSON.parse(core.configure(profile, key)),
+  configure: async ({ profile, key }) => {
+    const set = () => JSON.parse(core.configure(profile, key));
+    const answer = set();
+    if (!answer.code) return answer;
+    await stocked.promise; // it may have lacked what is in the library
+    return set();
+  },
   inspect: ({ handle, file }, head) =>
     withFile(handle, file, head, (_, size) => ({
       ...JSON.parse(core.inspect(handle, size)),
@@ -117,7 +123,7 @@ let turn = Promise.resolve();
 function enqueue(message) {
   const { file } = message.args;
   const ahead = file instanceof Blob ? readAhead(file) : null;
-  // Settings need no more than what Python has in its memory; all else may import what it uses first.
+  // Settings need no more than what Python has in its memory, as a rule; all else may import what it uses first.
   if (message.op !== "configure") turn = turn.then(() => stocked.promise);
   turn = turn.then(() => answer(message, ahead));
 }
