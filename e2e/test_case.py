@@ -153,6 +153,20 @@ def test_a_file_that_is_added_later_is_checked_too(ready: Page) -> None:
     assert "case.json" not in save(ready)
 
 
+def test_a_change_that_is_not_taken_changes_nothing(ready: Page) -> None:
+    """What identifies is refused, and the case that passed before is still the one that leaves."""
+    open_files(ready, _files()[:1])
+    clean(ready)
+    _describe(ready, title=TITLE)
+    _taken(ready)
+    _describe(ready, title="Quirina")
+    expect(ready.get_by_test_id("case-error")).not_to_be_empty(timeout=WAIT)
+    ready.get_by_test_id("case-cancel").click()
+    assert json.loads(save(ready)["case.json"])["title"] == TITLE
+    ready.get_by_test_id("case").click()
+    expect(ready.get_by_test_id("case-title")).to_have_value(TITLE)
+
+
 def test_settings_have_the_case_checked_anew(ready: Page) -> None:
     """What an option let stay is a find without it."""
     open_files(ready, _files()[:2])

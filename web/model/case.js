@@ -45,18 +45,21 @@ export class TeachingCase {
   }
 
   /**
-   * Take it if nothing in it identifies; else say which fields do.
+   * Take it if nothing in it identifies; else say which fields do, and keep what was taken before.
    * @param {AbortSignal} signal @param {Said} said @param {(done: number, total: number) => void} progress
    * @returns {Promise<string[]>}
    * @throws {CodedError}  it could not be checked, and was not taken
    */
   async take(signal, said, progress) {
-    this.leaveOut();
-    const passed = this.#passed;
+    const rules = this.#passed;
+    /** @type {WeakSet<Item>} */
+    const passed = new WeakSet();
     const { fields, content } = await this.#search(signal, { dicomveil_case: 1, ...said }, passed, progress);
     if (fields.length) return fields;
-    if (passed !== this.#passed) throw new CodedError("decision-changed");
+    if (rules !== this.#passed) throw new CodedError("decision-changed");
+    this.leaveOut();
     this.content = content;
+    this.#passed = passed;
     return [];
   }
 
