@@ -21,8 +21,7 @@ export function connectDetail(session) {
     document.body.classList.remove("detail-open"); // narrow screens show one of the two
   });
   byTestId("files").addEventListener("click", (event) => {
-    if (/** @type {HTMLElement} */ (event.target).closest(".row-button, .series-toggle"))
-      document.body.classList.add("detail-open");
+    if (/** @type {HTMLElement} */ (event.target).closest(".row")) document.body.classList.add("detail-open");
   });
   byTestId("next-attention").addEventListener("click", () => document.body.classList.add("detail-open"));
   session.addEventListener("selection-changed", () => describe(session));
