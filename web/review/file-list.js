@@ -31,6 +31,10 @@ export class FileList extends HTMLElement {
   #nodes = new WeakMap();
   /** Pixels of lines that were drawn once, and of the last one of each kind. @type {Map<Node|string, number>} */
   #heights = new Map();
+  /** Drawn anew, and not measured since. @type {Set<Node>} */
+  #drawn = new Set();
+  /** In the place of lines that are not in the document. @type {HTMLElement[]} */
+  #spaces = [];
   /** The line that takes the focus. @type {Node|undefined} */
   #active;
   #typed = { text: "", at: 0 };
@@ -64,7 +68,10 @@ export class FileList extends HTMLElement {
     this.addEventListener("keydown", (event) => this.#key(event));
     const drawSome = () => this.#windowed && this.#draw();
     this.addEventListener("scroll", () => requestAnimationFrame(drawSome));
-    new ResizeObserver(drawSome).observe(this);
+    new ResizeObserver(() => {
+      for (const node of this.#elements.keys()) this.#drawn.add(node); // lines may break elsewhere
+      drawSome();
+    }).observe(this);
     onLanguage(() => this.#draw());
   }
 
@@ -74,10 +81,19 @@ export class FileList extends HTMLElement {
 
   #draw() {
     this.#lines = this.#tree.lines(!this.#windowed);
-    if (!this.#active || !this.#lines.includes(this.#active)) this.#active = this.#lines[0];
+    while (this.#active && !isVisible(this.#active)) this.#active = this.#active.parent ?? undefined; // its group is closed
+    this.#active ??= this.#lines[0];
     tellCounts(this, this.#tree.counts);
     this.#place();
     if (this.#windowed && this.#measured()) this.#place();
+  }
+
+  /** The next image after the chosen one that needs a look, in the order of the list. @returns {Item|undefined} */
+  get nextToLookAt() {
+    const images = this.#tree.lines(true).filter(({ counts }) => !counts);
+    const at = images.findIndex(({ item }) => item === this.#session?.selected);
+    const next = [...images.slice(at + 1), ...images.slice(0, at + 1)];
+    return next.find(({ item }) => item.status === "attention")?.item;
   }
 
   /** Put into the document what belongs there now. */
@@ -89,31 +105,35 @@ export class FileList extends HTMLElement {
     const wanted = [];
     /** @type {Set<Node>} */
     const kept = new Set();
-    let gap = 0;
+    let [gap, gaps] = [0, 0];
+    const leave = () => {
+      if (gap) wanted.push(this.#space(gaps++, gap));
+      gap = 0;
+    };
     for (const [at, node] of lines.entries()) {
       if (offsets && node !== this.#active && (offsets[at + 1] < top || offsets[at] > bottom)) {
         gap += offsets[at + 1] - offsets[at];
         continue;
       }
-      if (gap) wanted.push(space(gap));
-      gap = 0;
+      leave();
       kept.add(node);
-      wanted.push(this.#drawn(node));
+      wanted.push(this.#element(node));
     }
-    if (gap) wanted.push(space(gap));
+    leave();
+    for (const space of this.#spaces.slice(gaps)) space.remove();
     for (const [node, element] of this.#elements) if (!kept.has(node)) this.#forget(node, element);
     this.#arrange(wanted);
   }
 
   /** @param {Node} node */
-  #drawn(node) {
+  #element(node) {
     let element = this.#elements.get(node);
     if (!element) {
       element = makeLine(node);
       this.#elements.set(node, element);
       this.#nodes.set(element, node);
     }
-    drawLine(node, element);
+    if (drawLine(node, element)) this.#drawn.add(node);
     const picture = element.querySelector(".thumbnail");
     if (picture) this.#thumbnails?.watch(picture, node.counts ? node.middle : node.item);
     element.hidden = !isVisible(node);
@@ -134,7 +154,6 @@ export class FileList extends HTMLElement {
   /** Make these the children, and move no more of them than must. @param {HTMLElement[]} wanted */
   #arrange(wanted) {
     const focused = /** @type {HTMLElement|null} */ (document.activeElement);
-    for (const old of this.querySelectorAll(":scope > .space")) old.remove();
     let at = this.firstElementChild;
     for (const element of wanted) {
       if (element === at) at = at.nextElementSibling;
@@ -151,16 +170,26 @@ export class FileList extends HTMLElement {
     return offsets;
   }
 
+  /** The place of lines that are not drawn. @param {number} which @param {number} height */
+  #space(which, height) {
+    this.#spaces[which] ??= el("div", { className: "space" });
+    const wanted = `${height}px`;
+    const { style } = this.#spaces[which];
+    if (style.blockSize !== wanted) style.blockSize = wanted;
+    return this.#spaces[which];
+  }
+
   /** Measure what was drawn; whether that is news. */
   #measured() {
     let news = false;
-    for (const [node, element] of this.#elements) {
-      const height = element.offsetHeight;
-      if (!height || this.#heights.get(node) === height) continue;
+    for (const node of this.#drawn) {
+      const height = this.#elements.get(node)?.offsetHeight;
+      if (!height) continue; // gone, or the list is not on the screen
       news ||= (this.#heights.get(node) ?? this.#heights.get(node.kind) ?? HEIGHT) !== height;
       this.#heights.set(node, height);
       this.#heights.set(node.kind, height);
     }
+    this.#drawn.clear();
     return news;
   }
 
@@ -182,7 +211,7 @@ export class FileList extends HTMLElement {
 
   /** Bring a line into the document and into sight, and open what is around it. @param {Node} node */
   #reveal(node) {
-    for (let group = node.parent; group; group = group.parent) if (!group.open) group.open = true;
+    for (let group = node.parent; group; group = group.parent) group.open = true;
     this.#active = node;
     this.#draw();
     this.#elements.get(node)?.scrollIntoView({ block: "nearest" });
@@ -256,13 +285,6 @@ export class FileList extends HTMLElement {
 function isVisible(node) {
   for (let group = node.parent; group; group = group.parent) if (!group.open) return false;
   return true;
-}
-
-/** The place of lines that are not drawn. @param {number} height */
-function space(height) {
-  const element = el("div", { className: "space" });
-  element.style.blockSize = `${height}px`;
-  return element;
 }
 
 customElements.define("file-list", FileList);

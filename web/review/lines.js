@@ -9,13 +9,18 @@ import { readableDate, readableName } from "./tree.js";
 /** @typedef {import("../model/counts.js").Counts} Counts */
 /** @typedef {import("./tree.js").Node} Node */
 
+/** @type {[string, import("../model/counts.js").Fact][]} */
+const TOLD = [
+  ["total", "any"],
+  ...STATES.map((state) => /** @type {[string, typeof state]} */ ([state, state])),
+];
 /** What a line shows now, so that only real changes touch the DOM. @type {WeakMap<Element, string>} */
 const shown = new WeakMap();
 
 /** The element of a line, which `drawLine` fills. @param {Node} node */
 export function makeLine({ kind, level, item }) {
   const image = kind === "image";
-  const pictured = kind === "series" || (image && item.info?.has_pixels);
+  const pictured = (image || kind === "series") && item.info?.has_pixels;
   return el(
     "div",
     {
@@ -32,7 +37,7 @@ export function makeLine({ kind, level, item }) {
   );
 }
 
-/** @param {Node} node @param {HTMLElement} element */
+/** @param {Node} node @param {HTMLElement} element @returns {boolean} whether it shows something else now */
 export function drawLine(node, element) {
   const { place, item, counts } = node;
   const among = node.parent?.children.length ?? 1;
@@ -40,18 +45,22 @@ export function drawLine(node, element) {
     ? [node.open, node.children.length, ...STATES.map((state) => counts.of(state))]
     : [item.status, item.code, item.confirmed, item.redactions.length, item.tag, item.sending, item.seen];
   const now = [document.documentElement.lang, place, among, ...what].join(" ");
-  if (shown.get(element) === now) return;
+  if (shown.get(element) === now) return false;
   shown.set(element, now);
   element.setAttribute("aria-posinset", String(place + 1));
   element.setAttribute("aria-setsize", String(among));
   if (counts) drawGroup(node, counts, element);
   else drawImage(item, element);
+  return true;
 }
 
 /** How many files there are, and in which state, as data for scripts. @param {HTMLElement} element @param {Counts} counts */
 export function tellCounts(element, counts) {
-  element.dataset.total = String(counts.of("any"));
-  for (const state of STATES) element.dataset[state] = String(counts.of(state));
+  const { dataset } = element;
+  for (const [name, fact] of TOLD) {
+    const count = String(counts.of(fact));
+    if (dataset[name] !== count) dataset[name] = count;
+  }
 }
 
 /** @param {Node} group @param {Counts} counts @param {HTMLElement} element */

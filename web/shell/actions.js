@@ -7,9 +7,10 @@ import { canSend } from "./destination.js";
 
 /** @typedef {import("../model/session.js").Session} Session */
 /** @typedef {import("./sharing.js").Sharing} Sharing */
+/** @typedef {import("../review/file-list.js").FileList} FileList */
 
-/** @param {Session} session @param {Sharing} sharing */
-export function connectActions(session, sharing) {
+/** @param {Session} session @param {Sharing} sharing @param {FileList} list */
+export function connectActions(session, sharing, list) {
   const on = (/** @type {string} */ id, /** @type {() => void} */ act) =>
     byTestId(id).addEventListener("click", act);
   on("clean", () => session.clean());
@@ -27,7 +28,7 @@ export function connectActions(session, sharing) {
   }
   on("start-over", () => session.clear());
   on("next-attention", () => {
-    const next = session.items.find((item) => item.status === "attention");
+    const next = list.nextToLookAt;
     if (next) session.select(next);
   });
   const draw = () => drawActions(session, sharing);
