@@ -24,9 +24,11 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 import browsers
 import environment
+import scaling
 import serving
 import synthetic
 from places import DIST, HERE, ROOT, BuildError
+from processes import usage
 from resolving import PYODIDE
 
 if TYPE_CHECKING:
@@ -121,37 +123,6 @@ def open_page(context: BrowserContext, url: str) -> Page:
     page = context.new_page()
     watch(page, url)
     return page
-
-
-class Usage(NamedTuple):
-    """What the pages' processes and workers hold and have spent. Linux; 0 elsewhere."""
-
-    memory: int  # bytes, resident
-    processor: float  # seconds
-
-
-def usage() -> Usage:
-    """Add up all renderer processes below this one."""
-    parents: dict[int, int] = {}
-    renderers: dict[int, Usage] = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (entry / "stat").read_text().rpartition(") ")[2].split()
-            command = (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        parents[int(entry.name)] = int(fields[1])
-        if b"--type=renderer" in command:
-            ticks = int(fields[11]) + int(fields[12])
-            memory = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
-            renderers[int(entry.name)] = Usage(memory, ticks / os.sysconf("SC_CLK_TCK"))
-    mine = []
-    for pid, found in renderers.items():
-        above = pid
-        while above in parents and above != os.getpid():
-            above = parents[above]
-        mine += [found] if above == os.getpid() else []
-    return Usage(sum(found.memory for found in mine), sum(found.processor for found in mine))
 
 
 def boot(launch: Callable[..., BrowserContext], url: str) -> list[Row]:
@@ -257,6 +228,19 @@ def growth_with_size(browser: Browser, url: str, folder: Path) -> list[Row]:
         Row("2 GB multi-frame / 2 MB one, time to clean", f"{ratio:.2f} x", "1.2 x"),
         Row("  the same, growth of memory", f"{growth:.0f} MB", "32 MB"),
     ]
+
+
+def growth_with_count(launch: Callable[[], Browser], url: str, counts: list[int]) -> list[Row]:
+    """Measure archives of small images, each in a browser of its own."""
+    found: dict[int, scaling.Journey] = {}
+    for count in counts:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name) / "archive"
+            synthetic.write_archive(folder, count)
+            browser = launch()
+            found[count] = scaling.journey(browser, url, folder)
+            browser.close()
+    return [Row(*row) for row in scaling.table(found)]
 
 
 def cpython(folder: Path) -> list[Row]:
@@ -436,6 +420,7 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="build.py bench --", description=main.__doc__)
     parser.add_argument("--slices", type=int, default=500)
+    parser.add_argument("--files", type=int, nargs="*", default=[100, 1000, 10_000], help="of archives")
     parser.add_argument("--seconds", type=float, default=60, help="of uploads at once")
     arguments = parser.parse_args()
     count = arguments.slices
@@ -450,6 +435,7 @@ def main() -> int:
         show(slices(browser, url, folder, count))
         show(growth_with_size(browser, url, Path(name)))
         browser.close()
+        show(growth_with_count(lambda: playwright.chromium.launch(**options), url, arguments.files))
     show(receiving(arguments.seconds))
     show(pixels(environment.set_up_node()[0]))
     show(found_text())

@@ -90,10 +90,18 @@ export class FileList extends HTMLElement {
 
   /** The next image after the chosen one that needs a look, in the order of the list. @returns {Item|undefined} */
   get nextToLookAt() {
-    const images = this.#tree.lines(true).filter(({ counts }) => !counts);
-    const at = images.findIndex(({ item }) => item === this.#session?.selected);
-    const next = [...images.slice(at + 1), ...images.slice(0, at + 1)];
-    return next.find(({ item }) => item.status === "attention")?.item;
+    const images = this.#images;
+    const at = images.indexOf(/** @type {Item} */ (this.#session?.selected));
+    return [...images.slice(at + 1), ...images.slice(0, at + 1)].find(({ status }) => status === "attention");
+  }
+
+  /** @returns {Item|undefined} */
+  get first() {
+    return this.#images[0];
+  }
+
+  get #images() {
+    return this.#tree.lines(true).flatMap(({ counts, item }) => (counts ? [] : item));
   }
 
   /** Put into the document what belongs there now. */

@@ -51,9 +51,16 @@ export class Node {
     return this.children[this.children.length >> 1]?.item ?? this.item;
   }
 
-  /** Groups at risk come first, what was left out comes last; else it is the order of opening. */
+  /** Groups at risk come first, what was left out comes last. */
   get rank() {
     return this.kind === LEFT_OUT ? 2 : this.counts?.of("risk") ? 0 : 1;
+  }
+
+  /** By what groups of one rank are sorted: name, date or number. */
+  get order() {
+    const { kind } = this;
+    const { patient, study, series } = this.item.info ?? {};
+    return (kind === "patient" ? patient?.name : kind === "study" ? study?.date : series?.number) ?? "";
   }
 }
 
@@ -144,9 +151,13 @@ export class Tree {
   }
 }
 
+const { compare } = new Intl.Collator(undefined, { numeric: true });
+
 /** Siblings: images, or groups. @param {Node} a @param {Node} b */
-const byPlace = (a, b) =>
-  a.counts ? a.rank - b.rank || a.item.index - b.item.index : byInstance(a.item, b.item);
+function byPlace(a, b) {
+  if (!a.counts) return byInstance(a.item, b.item);
+  return a.rank - b.rank || compare(a.order, b.order) || a.item.index - b.item.index;
+}
 
 /** @param {Item} item @returns {number} */
 const instanceNumber = ({ info }) =>

@@ -29,8 +29,7 @@ export function connectDetail(session, list) {
   session.addEventListener("state-changed", () => {
     if (session.state !== "review" || session.selected) return;
     // What needs a person comes first.
-    const first = list.nextToLookAt ?? session.items.find((item) => item.info);
-    session.select(first ?? session.items[0] ?? null);
+    session.select(list.nextToLookAt ?? list.first ?? null);
   });
   byTestId("remove-attribute").addEventListener("click", () => {
     const { selected } = session;
