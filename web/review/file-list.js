@@ -236,6 +236,7 @@ export class FileList extends HTMLElement {
     }
     this.#toggle(node, !node.open);
     if (node.open && node.kind === "series") this.#session?.select(node.children[0].item);
+    this.#activate(node); // the focus stays on it
   }
 
   /** @param {Node} group @param {boolean} open */
