@@ -29,7 +29,12 @@ function taken() {
 
 /** @type {Record<string, (args: any, head: Uint8Array|null) => unknown>} */
 const ops = {
-  configure: ({ profile, key }) => JSON.parse(core.configure(profile, key)),
+  configure: async ({ profile, key }) => {
+    const told = JSON.parse(core.configure(profile, key));
+    if (told.code !== "internal-error") return told;
+    await stocked.promise; // these settings need what Python has not in its memory
+    return JSON.parse(core.configure(profile, key));
+  },
   inspect: ({ handle, file }, head) =>
     withFile(handle, file, head, (_, size) => ({
       ...JSON.parse(core.inspect(handle, size)),
@@ -112,7 +117,7 @@ let turn = Promise.resolve();
 function enqueue(message) {
   const { file } = message.args;
   const ahead = file instanceof Blob ? readAhead(file) : null;
-  // Settings need no more than what Python has in its memory; all else may import what it uses first.
+  // Most settings need no more than what Python has in its memory; all else may import what it uses first.
   if (message.op !== "configure") turn = turn.then(() => stocked.promise);
   turn = turn.then(() => answer(message, ahead));
 }
