@@ -79,8 +79,6 @@ import sys
 sys.path.insert(0, "/lib/core.zip")
 import gc, dicomveil.browser
 dicomveil.browser.boot()
-from dicomveil.profile import Profile
-Profile.from_json(Profile.default().to_json())  # reads the schema: settings come before the library
 gc.collect()
 `);
   const made = pyodide.makeMemorySnapshot();

@@ -17,8 +17,8 @@ from typing import NamedTuple
 from playwright.sync_api import Browser, Page
 
 import processes
+from rows import MB, Row, show
 
-MB = 1 << 20
 PATIENCE = 900_000  # ms
 UNTIL_CANCELLED = 300  # ms
 SETTLING = 2000  # ms until every worker has started
@@ -158,27 +158,27 @@ def journey(
     )
 
 
-def table(found: dict[int, Journey]) -> list[tuple[str, str, str]]:
+def table(found: dict[int, Journey]) -> list[Row]:
     """Name what was measured for each number of images, what it was, and the budget."""
-    rows = []
+    rows: list[Row] = []
     for count, one in sorted(found.items()):
         longest = max((took, phase) for phase, took in one.longest.items() if phase != "boot")
         times = f"{one.opened:.1f} + {one.cleaned:.1f} + {one.saved:.1f} s"
         rows += [
-            (f"{count} small files opened, cleaned, saved", f"{one.whole:.1f} s ({times})", ""),
-            ("  a file", f"{one.whole / count * 1000:.2f} ms", ""),
-            ("  processor time a file", f"{one.spent / count * 1000:.2f} ms", ""),
-            ("  the most memory over the empty page", f"{one.peak / MB:.0f} MB", "250 MB"),
-            ("  the browser's own process", f"{one.browser / MB:.0f} MB", ""),
-            ("  longest task of the main thread", f"{longest[0]:.0f} ms, {longest[1]}", "100 ms"),
-            ("  cancelled in", f"{one.cancelled * 1000:.0f} ms", "1000 ms"),
+            Row(f"{count} small files opened, cleaned, saved", f"{one.whole:.1f} s ({times})"),
+            Row("  a file", f"{one.whole / count * 1000:.2f} ms"),
+            Row("  processor time a file", f"{one.spent / count * 1000:.2f} ms"),
+            Row("  the most memory over the empty page", f"{one.peak / MB:.0f} MB", "250 MB"),
+            Row("  the browser's own process", f"{one.browser / MB:.0f} MB"),
+            Row("  longest task of the main thread", f"{longest[0]:.0f} ms, {longest[1]}", "100 ms"),
+            Row("  cancelled in", f"{one.cancelled * 1000:.0f} ms", "1000 ms"),
         ]
     counts = sorted(found)
     for less, more in pairwise(counts):
         wall = found[more].whole / more / (found[less].whole / less)
         spent = found[more].spent / more / (found[less].spent / less)
         what = f"{more} / {less} files, time a file"
-        rows.append((what, f"{wall:.2f} x, processor {spent:.2f} x", "1.1 x"))
+        rows.append(Row(what, f"{wall:.2f} x, processor {spent:.2f} x", "1.1 x", spent))
     return rows
 
 
@@ -194,7 +194,7 @@ def main() -> int:
     counts = parser.parse_args().counts
     with bench.served() as url, sync_playwright() as playwright:
         options = browsers.launch_options(browsers.find())
-        bench.show(bench.growth_with_count(lambda: playwright.chromium.launch(**options), url, counts))
+        show(bench.growth_with_count(lambda: playwright.chromium.launch(**options), url, counts))
     return 0
 
 
