@@ -18,22 +18,25 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 import browsers
 import carrying
 import environment
+import peers
+import scaling
 import serving
 import synthetic
 from places import DIST, HERE, ROOT, BuildError
+from processes import usage
 from resolving import PYODIDE
+from rows import MB, Row, show
 
 if TYPE_CHECKING:
     from dicomveil.pipeline import Session
 
-MB = 1 << 20
 PATIENCE = 300_000  # ms
 BOOTS = 5
 VISITS = 3  # of a profile: cold, one while the browser fills its caches, warm
@@ -76,14 +79,6 @@ async () => {
 """
 
 
-class Row(NamedTuple):
-    """A line of the table. `budget` is text, or empty where there is none."""
-
-    what: str
-    measured: str
-    budget: str = ""
-
-
 @contextmanager
 def served() -> Iterator[str]:
     """Serve dist/; yield its address."""
@@ -122,37 +117,6 @@ def open_page(context: BrowserContext, url: str) -> Page:
     page = context.new_page()
     watch(page, url)
     return page
-
-
-class Usage(NamedTuple):
-    """What the pages' processes and workers hold and have spent. Linux; 0 elsewhere."""
-
-    memory: int  # bytes, resident
-    processor: float  # seconds
-
-
-def usage() -> Usage:
-    """Add up all renderer processes below this one."""
-    parents: dict[int, int] = {}
-    renderers: dict[int, Usage] = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (entry / "stat").read_text().rpartition(") ")[2].split()
-            command = (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        parents[int(entry.name)] = int(fields[1])
-        if b"--type=renderer" in command:
-            ticks = int(fields[11]) + int(fields[12])
-            memory = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
-            renderers[int(entry.name)] = Usage(memory, ticks / os.sysconf("SC_CLK_TCK"))
-    mine = []
-    for pid, found in renderers.items():
-        above = pid
-        while above in parents and above != os.getpid():
-            above = parents[above]
-        mine += [found] if above == os.getpid() else []
-    return Usage(sum(found.memory for found in mine), sum(found.processor for found in mine))
 
 
 def boot(launch: Callable[..., BrowserContext], url: str) -> list[Row]:
@@ -258,6 +222,19 @@ def growth_with_size(browser: Browser, url: str, folder: Path) -> list[Row]:
         Row("2 GB multi-frame / 2 MB one, time to clean", f"{ratio:.2f} x", "1.2 x"),
         Row("  the same, growth of memory", f"{growth:.0f} MB", "32 MB"),
     ]
+
+
+def growth_with_count(launch: Callable[[], Browser], url: str, counts: list[int]) -> list[Row]:
+    """Measure archives of small images, each in a browser of its own."""
+    found: dict[int, scaling.Journey] = {}
+    for count in counts:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name) / "archive"
+            synthetic.write_archive(folder, count)
+            browser = launch()
+            found[count] = scaling.journey(browser, url, folder)
+            browser.close()
+    return scaling.table(found)
 
 
 def cpython(folder: Path) -> list[Row]:
@@ -424,22 +401,17 @@ def download() -> list[Row]:
     first = sum(size for name, size in sizes.items() if name not in late)
     ready = first - sum(sizes[name] for name in after)
     return [
-        Row("loaded until the page is ready, brotli", f"{ready / 1e6:.1f} MB", "6 MB"),
-        Row("  with what it loads meanwhile and after that", f"{first / 1e6:.1f} MB"),
+        Row("first load, brotli, without pixels' part", f"{first / 1e6:.1f} MB", "6 MB"),
+        Row("  until Python starts", f"{ready / 1e6:.1f} MB"),
         Row("  with pixels' part", f"{sum(sizes.values()) / 1e6:.1f} MB", "11 MB"),
     ]
-
-
-def show(rows: list[Row]) -> None:
-    """Print lines of the table."""
-    for row in rows:
-        print(f"{row.what:<48} {row.measured:<24} {row.budget}".rstrip(), flush=True)
 
 
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="build.py bench --", description=main.__doc__)
     parser.add_argument("--slices", type=int, default=500)
+    parser.add_argument("--files", type=int, nargs="*", default=[100, 1000, 10_000], help="of archives")
     parser.add_argument("--seconds", type=float, default=60, help="of uploads at once")
     arguments = parser.parse_args()
     count = arguments.slices
@@ -448,12 +420,14 @@ def main() -> int:
         folder = Path(name) / "slices"
         synthetic.write_ct_series(folder, count)
         show(cpython(folder))
+        show(peers.rows(peers.compare(folder, Path(name))))
         options = browsers.launch_options(browsers.find())
         show(boot(lambda profile: playwright.chromium.launch_persistent_context(profile, **options), url))
         browser = playwright.chromium.launch(**options)
         show(slices(browser, url, folder, count))
         show(growth_with_size(browser, url, Path(name)))
         browser.close()
+        show(growth_with_count(lambda: playwright.chromium.launch(**options), url, arguments.files))
     show(receiving(arguments.seconds))
     show(pixels(environment.set_up_node()[0]))
     show(found_text())

@@ -40,8 +40,21 @@ export async function report(pool, signal, items, documents) {
       review: item.review,
     };
   });
-  const data = await pool.run(signal, "report", { files }, { urgent: true });
+  const data = await reported(pool, signal, files);
   return documents.length ? { ...data, case: { documents: documents.map(({ name }) => name) } } : data;
+}
+
+/** Files that the core is asked about at once: ten thousand would keep the page waiting. */
+const SLICE = 500;
+
+/** @param {WorkerPool} pool @param {AbortSignal} signal @param {object[]} files */
+async function reported(pool, signal, files) {
+  /** @param {number} at */
+  const ask = (at) => pool.run(signal, "report", { files: files.slice(at, at + SLICE) }, { urgent: true });
+  const data = await ask(0);
+  for (let at = SLICE; at < files.length; at += SLICE)
+    for (const entry of (await ask(at)).files) data.files.push({ ...entry, input: data.files.length + 1 });
+  return data;
 }
 
 /** @param {object} data */
@@ -76,7 +89,8 @@ export async function uploadOf(destination, items, receipts, documents, changed)
   const numbered = items.filter((item) => (names.get(item) ?? item.result?.name) !== item.result?.name);
   for (const item of numbered) item.uploadCode = "duplicate-instance";
   changed(numbered);
-  const waiting = items.filter((item) => item.result?.blob && !item.uploaded && !numbered.includes(item));
+  const twice = new Set(numbered);
+  const waiting = items.filter((item) => item.result?.blob && !item.uploaded && !twice.has(item));
   /** @type {Map<string, Item[]>} */
   const byUid = Map.groupBy(waiting, (item) => /** @type {any} */ (item.result).sop_instance_uid);
   const results = new Map(waiting.map((item) => [item, item.result]));
