@@ -149,7 +149,7 @@ def test_axe_finds_nothing_in_case_report_and_help(
     _opened(page, server)
     nothing: FilePayload = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"none"}
     open_files(page, [payload(screen(1), "1.dcm"), payload(builders.mr(), "2.dcm"), nothing])
-    row(page, "1.dcm").locator("button").click()
+    row(page, "1.dcm").click()
     shown(page)
     page.get_by_test_id("confirm-pixels").click()
     clean(page)

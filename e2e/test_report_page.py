@@ -27,7 +27,7 @@ def _cleaned(page: Page) -> None:
     double.PixelData = bytes(len(double.PixelData))
     datasets = [screen(1), builders.mr(), double]
     open_files(page, [*(payload(ds, f"{n}.dcm") for n, ds in enumerate(datasets, 1)), NOTHING])
-    row(page, "1.dcm").locator("button").click()
+    row(page, "1.dcm").click()
     shown(page)
     page.get_by_test_id("confirm-pixels").click()
     clean(page)
