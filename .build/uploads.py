@@ -73,7 +73,8 @@ class Compared(NamedTuple):
 
 def an_instance(found: Sequence[Found], what: str) -> float:
     """Return seconds of processor time an instance: of the server (``processor``) or of who sends."""
-    return sum(getattr(one, what) for one in found) / max(sum(one.instances for one in found), 1)
+    spent: float = sum(getattr(one, what) for one in found)
+    return spent / max(sum(one.instances for one in found), 1)
 
 
 def cleaned_slice(folder: Path) -> bytes:

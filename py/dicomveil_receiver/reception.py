@@ -6,23 +6,22 @@ Plain and synchronous: it runs in a worker thread, which is fed with blocks of t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from contextlib import ExitStack
 from typing import NamedTuple
 
-from dicomveil.source import Source
 from dicomveil.verifying import Verified
+from dicomveil_receiver.examining import Examine, Examined
 from dicomveil_receiver.objects import Staged
 from dicomveil_receiver.parts import Parts, is_dicom_part
 from dicomveil_receiver.reasons import ReceiverError
 from dicomveil_receiver.spool import Spool
 from dicomveil_receiver.store import Kept, Store, storage_errors
 
-__all__ = ["Reception", "Result", "Verify"]
+__all__ = ["Reception", "Result"]
 
-#: So many instances wait at most for being kept, and so for the disk.
-_MOST_STAGED = 32
-
-Verify = Callable[[Source], Verified]
+#: So many instances wait at most for being examined, or kept.
+_MOST_WAITING = 32
 
 
 class Result(NamedTuple):
@@ -42,7 +41,7 @@ class Reception:
     def __init__(
         self,
         store: Store,
-        verify: Verify,
+        examine: Examine,
         *,
         boundary: bytes,
         study: str | None,
@@ -51,12 +50,13 @@ class Reception:
     ) -> None:
         self.results: list[Result] = []
         self._store = store
-        self._verify = verify
+        self._examine = examine
         self._study = study
         self._max_bytes = max_instance_bytes
         self._parts = Parts(boundary, self, max_parts=max_parts)
         self._spool: Spool | None = None
         self._failure: ReceiverError | None = None
+        self._whole: list[tuple[int, Spool]] = []
         self._staged: list[tuple[int, Staged]] = []
         # A stop may close it while a thread still feeds it.
         self._lock = threading.Lock()
@@ -71,6 +71,7 @@ class Reception:
         with self._lock:
             for chunk in chunks if not self._closed else ():
                 self._parts.feed(chunk)
+            self._judge_all()
 
     def finish(self) -> None:
         """Take the end of the body.
@@ -85,6 +86,7 @@ class Reception:
         with self._lock:
             self._closed = True
             try:
+                self._judge_all()
                 self._keep()
             finally:
                 self._forget()
@@ -92,8 +94,7 @@ class Reception:
     def _forget(self) -> None:
         if self._spool is not None:
             spool, self._spool = self._spool, None
-            with storage_errors():
-                spool.discard()
+            _discard(spool)
 
     def begin(self, headers: dict[str, str]) -> None:
         """A part begins (called by the parser)."""
@@ -120,16 +121,29 @@ class Reception:
             self._forget()
 
     def end(self) -> None:
-        """The part is whole: verify it, keep it, or refuse it."""
+        """The part is whole: it is to be examined, then kept or refused."""
         if self._spool is None:
             failure = self._failure or ReceiverError("malformed")
             self.results.append(Result("", "", "", None, failure.code, failure.tags))
             return
-        try:
-            self.results.append(self._judge(self._spool))
-        finally:
-            self._forget()
-        if len(self._staged) >= _MOST_STAGED:
+        self._whole.append((len(self.results), self._spool))
+        self.results.append(Result("", "", "", None, "internal-error", ()))  # until it is judged
+        self._spool = None
+        if len(self._whole) >= _MOST_WAITING:
+            self._judge_all()
+
+    def _judge_all(self) -> None:
+        """Examine what is whole, all at once, and make durable what passes."""
+        whole, self._whole = self._whole, []
+        if not whole:
+            return
+        with ExitStack() as spools:
+            for _, spool in whole:
+                spools.callback(_discard, spool)
+            found = self._examine([spool.arrived() for _, spool in whole])
+            for (place, spool), examined in zip(whole, found, strict=True):
+                self.results[place] = self._judge(place, spool, examined)
+        if len(self._staged) >= _MOST_WAITING:
             self._keep()
 
     def _keep(self) -> None:
@@ -144,18 +158,19 @@ class Reception:
             else:
                 self.results[place] = result._replace(kept=kept, code=None)
 
-    def _judge(self, spool: Spool) -> Result:
+    def _judge(self, place: int, spool: Spool, examined: Examined | ReceiverError) -> Result:
         # Of an instance that is refused, the UIDs are said back to its sender: the answer must hold them.
         uids = ("", "", "")
         try:
-            with storage_errors(), spool.source() as source:
-                verified = self._verify(source)
+            if isinstance(examined, ReceiverError):
+                raise examined
+            verified = examined.verified
             uids = (verified.sop_class, verified.sop_instance_uid, verified.study_uid)
             self._check(verified)
-            staged = self._store.stage(spool, verified)
+            staged = self._store.stage(spool, examined)
         except ReceiverError as error:
             return Result(*uids, None, error.code, error.tags)
-        self._staged.append((len(self.results), staged))
+        self._staged.append((place, staged))
         return Result(*uids, None, "internal-error", ())  # until it is kept
 
     def _check(self, verified: Verified) -> None:
@@ -164,3 +179,8 @@ class Reception:
             raise ReceiverError(verified.problems[0].code, tags)
         if self._study is not None and verified.study_uid != self._study:
             raise ReceiverError("study-mismatch")
+
+
+def _discard(spool: Spool) -> None:
+    with storage_errors():
+        spool.discard()

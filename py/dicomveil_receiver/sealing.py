@@ -22,9 +22,10 @@ from pyrage.x25519 import Identity, Recipient
 
 from dicomveil.source import FileSource
 from dicomveil_receiver.durable import move_durably
-from dicomveil_receiver.spool import SEALED_SUFFIX, Spool, open_for_owner
+from dicomveil_receiver.spool import SEALED_SUFFIX, Arrived, Spool, open_for_owner
 
 __all__ = [
+    "OpenedSource",
     "SealedSpool",
     "new_identity",
     "read_identities",
@@ -109,9 +110,13 @@ class SealedSpool(Spool):
         self._cipher = Cipher(AES256(self._key), CTR(bytes(_BLOCK))).encryptor()
         self._sealed = self.path.with_suffix(SEALED_SUFFIX)
 
-    def source(self) -> _OpenedSource:
+    def source(self) -> OpenedSource:
         """Open what has arrived, decrypted as it is read."""
-        return _OpenedSource(self.path, self._key)
+        return OpenedSource(self.path, self._key)
+
+    def arrived(self) -> Arrived:
+        """Return how another process reads what has arrived."""
+        return super().arrived()._replace(key=self._key.hex())
 
     def settle(self, *, durably: bool) -> Path:
         """Encrypt to the recipients."""
@@ -143,10 +148,10 @@ def spool_kind(seal_to: Sequence[str]) -> Callable[[Path], Spool]:
     return partial(SealedSpool, recipients=recipients) if recipients else Spool
 
 
-class _OpenedSource(FileSource):
+class OpenedSource(FileSource):
     """Reads a spool file through its key. The counter of CTR starts at zero: the key is used once."""
 
-    def __init__(self, path: Path, key: bytes) -> None:
+    def __init__(self, path: str | Path, key: bytes) -> None:
         super().__init__(path)
         self._key = key
 
@@ -163,7 +168,7 @@ class _OpenedSource(FileSource):
 class _Reader:
     """What ``encrypt_io`` reads from."""
 
-    def __init__(self, source: _OpenedSource) -> None:
+    def __init__(self, source: OpenedSource) -> None:
         self._source = source
         self._offset = 0
 

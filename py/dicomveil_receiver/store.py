@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from dicomveil.verifying import Verified
+from dicomveil_receiver.examining import Examined
 from dicomveil_receiver.index import Index, Row
 from dicomveil_receiver.objects import Objects, Staged
 from dicomveil_receiver.reasons import ReceiverError
@@ -69,18 +69,19 @@ class Store:
         with storage_errors():
             return self.objects.spool()
 
-    def stage(self, spool: Spool, verified: Verified) -> Staged:
+    def stage(self, spool: Spool, examined: Examined) -> Staged:
         """Make a verified instance durable, to be kept; ``keep`` has to follow.
 
         Raises:
             ReceiverError: ``uid-invalid``, ``storage-full``, ``storage-unavailable``.
         """
+        verified, sha256 = examined
         uids = (verified.sop_instance_uid, verified.study_uid, verified.series_uid)
         kinds = (verified.sop_class, verified.transfer_syntax)
         if not all(map(is_uid, (*uids, *kinds))):
             raise ReceiverError("uid-invalid")
         received = datetime.now(UTC).isoformat(timespec="seconds")
-        row = Row(*uids, *kinds, spool.sha256, spool.size, received)
+        row = Row(*uids, *kinds, sha256, spool.size, received)
         with storage_errors():
             return self.objects.stage(spool, row)
 

@@ -102,7 +102,7 @@ class StowService:
             raise ReceiverError("request-too-large")
         return Reception(
             self._services.store,
-            self._services.verify,
+            self._services.examine,
             boundary=boundary,
             study=study,
             max_parts=settings.max_parts,

@@ -15,15 +15,16 @@ import pytest
 import trustme
 
 from dicomveil_receiver.cli import main
+from dicomveil_receiver.examining import examine
 from dicomveil_receiver.index import Row
 from dicomveil_receiver.objects import Staged
 from dicomveil_receiver.reasons import ReceiverError
 from dicomveil_receiver.store import Kept, Store
+from receiver.marking import marker_verify
 from receiver.servers import Shared
 from receiver.support import (
     Endpoint,
     make_instance,
-    marker_verify,
     new_uid,
     process,
     running,
@@ -51,9 +52,7 @@ def staged(store: Store, instance: bytes) -> Staged:
     """Let an instance come as far as it does before it is kept."""
     spool = store.spool()
     spool.write(memoryview(instance))
-    with spool.source() as source:
-        verified = marker_verify(source)
-    found = store.stage(spool, verified)
+    found = store.stage(spool, examine(marker_verify, spool.arrived()))
     spool.discard()
     return found
 

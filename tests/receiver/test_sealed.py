@@ -19,12 +19,12 @@ from dicomveil.source import Source
 from dicomveil.verifying import Verified
 from dicomveil_receiver.cli import main
 from dicomveil_receiver.sealing import SealedSpool, recipients_of
+from receiver.marking import marker_verify
 from receiver.servers import Shared
 from receiver.support import (
     Endpoint,
     both,
     make_instance,
-    marker_verify,
     multipart,
     process,
     running,

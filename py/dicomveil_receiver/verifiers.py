@@ -1,0 +1,238 @@
+"""Processes that verify: beside the one that receives, so neither waits for the other's interpreter lock.
+
+Each has one end of a pipe, and ends when the other end is closed: at a stop, and whenever the receiver ends,
+however that ends. What a process that ended was examining is refused, and another process takes its place.
+What crosses is JSON: names of spool files and their keys to it; UIDs, codes and digests back.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import Any
+
+from dicomveil.verifying import Problem, Verified
+from dicomveil_receiver.examining import Examined, Verify, examine
+from dicomveil_receiver.logs import Log
+from dicomveil_receiver.reasons import ReceiverError
+from dicomveil_receiver.spool import Arrived
+from dicomveil_receiver.store import storage_errors
+
+__all__ = ["Verifiers"]
+
+# Never forked: a fork of a process with threads may hold their locks for ever.
+_SPAWNED = multiprocessing.get_context("spawn")
+_START_SECONDS = 60
+_STOP_SECONDS = 5
+#: Verification is bounded by itself; this is for what nobody thought of.
+_PATIENCE_SECONDS = 120
+_LEAST_RATE = 4 << 20  # bytes a second
+_MOST_MEMORY = 4 << 30  # bytes of addresses
+
+
+class _GoneError(Exception):
+    """The process ended, or does not answer."""
+
+
+class Verifiers:
+    """So many processes; safe to use from several threads. Close it after use.
+
+    Raises:
+        ChildProcessError: a process cannot be started.
+    """
+
+    def __init__(self, verify: Verify, count: int, log: Log) -> None:
+        self._log = log
+        self._all = [_Verifier(verify) for _ in range(count)]
+        self._idle: queue.LifoQueue[_Verifier] = queue.LifoQueue()
+        try:
+            for verifier in self._all:
+                verifier.start()
+            for verifier in self._all:
+                verifier.wait_for_start()
+                self._idle.put(verifier)
+        except _GoneError:
+            self.close()
+            raise ChildProcessError("a process that verifies cannot be started") from None
+        except BaseException:
+            self.close()
+            raise
+
+    def examine(self, arrived: Sequence[Arrived]) -> list[Examined | ReceiverError]:
+        """Return for each what it is, or why that could not be found out.
+
+        The errors: ``verification-interrupted``, ``storage-full``, ``storage-unavailable``.
+        """
+        verifier = self._idle.get()
+        try:
+            return self._examine(verifier, arrived)
+        finally:
+            self._idle.put(verifier)
+
+    def close(self) -> None:
+        """End the processes; what they still examine is refused."""
+        for verifier in self._all:
+            verifier.stop()
+
+    def _examine(self, verifier: _Verifier, arrived: Sequence[Arrived]) -> list[Examined | ReceiverError]:
+        try:
+            return verifier.examine(arrived)
+        except _GoneError:
+            self._log.event("verifier-ended", examining=len(arrived))
+        if len(arrived) == 1:
+            return [ReceiverError("verification-interrupted")]
+        # One by one, so that the others pass, and only that one is refused.
+        return [found for one in arrived for found in self._examine(verifier, [one])]
+
+
+class _Verifier:
+    """One process; another one is started when it is needed after that has ended."""
+
+    def __init__(self, verify: Verify) -> None:
+        self._verify = verify
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._process: SpawnProcess | None = None
+        self._connection: Connection | None = None
+
+    def start(self) -> None:
+        """Start the process, and do not wait for it.
+
+        Raises:
+            _GoneError: that is not possible.
+        """
+        ours, theirs = _SPAWNED.Pipe()
+        with theirs:  # so that nobody but the process holds this end
+            process = _SPAWNED.Process(target=_examine_until_closed, args=(self._verify, theirs), daemon=True)
+            try:
+                process.start()
+            except OSError:
+                ours.close()
+                raise _GoneError from None
+        self._process, self._connection = process, ours
+
+    def wait_for_start(self) -> None:
+        """Return when it can be asked.
+
+        Raises:
+            _GoneError: it ended before.
+        """
+        self._answer(_START_SECONDS)
+
+    def examine(self, arrived: Sequence[Arrived]) -> list[Examined | ReceiverError]:
+        """Let the process examine some instances.
+
+        Raises:
+            _GoneError: it ended, and with it all of them.
+        """
+        seconds = _PATIENCE_SECONDS + sum(one.size for one in arrived) / _LEAST_RATE
+        with self._lock:
+            if self._stopped:
+                raise _GoneError
+            if self._connection is None:
+                self.start()
+                self.wait_for_start()
+            answers = self._answer(seconds, arrived)
+            try:
+                return [_understood(answer) for answer in answers]
+            except (ValueError, TypeError):
+                self._end()
+                raise _GoneError from None
+
+    def stop(self) -> None:
+        """End the process for good; if it is at work, what it does is lost."""
+        self._stopped = True
+        if self._lock.acquire(timeout=_STOP_SECONDS):
+            self._end()
+            self._lock.release()
+        elif self._process is not None:
+            self._process.kill()  # who waits for its answer sees that it is gone
+
+    def _answer(self, seconds: float, asked: object = None) -> list[Any]:
+        connection = self._connection
+        if connection is None:
+            raise _GoneError
+        try:
+            if asked is not None:
+                connection.send_bytes(json.dumps(asked).encode())
+            answer = json.loads(connection.recv_bytes()) if connection.poll(seconds) else None
+        except (OSError, EOFError, ValueError):
+            answer = None
+        if not isinstance(answer, list):
+            self._end()
+            raise _GoneError
+        return answer
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+        if process is not None:
+            process.join(_STOP_SECONDS if self._stopped else 0)
+            process.kill()
+            process.join()
+            process.close()
+
+
+def _understood(answer: Any) -> Examined | ReceiverError:  # noqa: ANN401 - JSON
+    if isinstance(answer, int):
+        return _storage_error(answer)
+    sha256, sop_class, instance, study, series, syntax, problems = answer
+    found = tuple(Problem(code, tag) for code, tag in problems)
+    return Examined(Verified(sop_class, instance, study, series, syntax, found), sha256)
+
+
+def _storage_error(number: int) -> ReceiverError:
+    try:
+        with storage_errors():
+            raise OSError(number, "a spool file cannot be read")
+    except ReceiverError as error:
+        return error
+
+
+def _examine_until_closed(verify: Verify, connection: Connection) -> None:
+    """Run as a process: answer what is asked, until nobody can ask any more."""
+    # A stop of the receiver comes as a closed pipe, when it has finished what it received.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    _limit_memory()
+    try:
+        connection.send_bytes(b"[]")
+        while True:
+            asked = json.loads(connection.recv_bytes())
+            connection.send_bytes(json.dumps([_told(verify, Arrived(*one)) for one in asked]).encode())
+    except (EOFError, OSError):
+        os._exit(0)
+    except BaseException:  # noqa: BLE001 - a traceback may hold values, and would be printed
+        os._exit(1)
+
+
+def _limit_memory() -> None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = _MOST_MEMORY if hard == resource.RLIM_INFINITY else min(_MOST_MEMORY, hard)
+    with suppress(ValueError, OSError):  # macOS knows it and does not do it
+        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+
+
+def _told(verify: Verify, arrived: Arrived) -> list[object] | int:
+    try:
+        verified, sha256 = examine(verify, arrived)
+    except OSError as error:
+        return error.errno or errno.EIO
+    *what, problems, _options = verified
+    return [sha256, *what, [(problem.code, problem.tag) for problem in problems]]
