@@ -233,7 +233,7 @@ def measure(server: tuple[str, str, int], instance: bytes, seconds: float) -> Fo
 def compare(seconds: float) -> Compared:
     """Measure the endpoint, and the same server dropping what it reads, each for so long."""
     rounds = max(round(seconds / ROUND), 1)
-    receiving: list[str | Path] = [environment.tool("dicomveil"), "receive"]
+    receiving: list[str | Path] = [environment.tool("dicomveil"), "receive", *os.environ.get("X", "").split()]
     dropping: list[str | Path] = [sys.executable, Path(__file__)]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ from obstore.store import S3Store
 from dicomveil_receiver.folder import Scratch
 from dicomveil_receiver.index import Index, Row
 from dicomveil_receiver.objects import CHUNK_BYTES, Sealed, Staged
-from dicomveil_receiver.spool import SEALED_SUFFIX, Spool
+from dicomveil_receiver.spool import SEALED_SUFFIX, NewSpool, Spool
 
 if TYPE_CHECKING:
     from obstore.store import S3Config
@@ -85,6 +85,7 @@ class BucketObjects(Scratch):
 
     #: They wait for the network most of the time.
     at_once = 64
+    durably = False
 
     def __init__(
         self,
@@ -92,7 +93,7 @@ class BucketObjects(Scratch):
         probe: S3Store,
         index: Index,
         folder: Path,
-        new_spool: Callable[[Path], Spool] = Spool,
+        new_spool: NewSpool = Spool,
     ) -> None:
         super().__init__(folder, new_spool)
         self._bucket = bucket
@@ -110,7 +111,7 @@ class BucketObjects(Scratch):
 
     def stage(self, spool: Spool, row: Row) -> Staged:
         """Put the object into the bucket, where nobody counts it yet; not if one is stored already."""
-        staged = Staged(row, spool.settle(durably=False), _name(row, spool.suffix))
+        staged = Staged(row, spool.settle(), _name(row, spool.suffix))
         try:
             stored = self._index.find([row.sop_instance_uid]).get(row.sop_instance_uid)
             if stored is not None and (not stored.same(row) or self._is_there(row)):

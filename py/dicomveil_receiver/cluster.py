@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import cached_property
-from pathlib import Path
 
 from obstore.store import S3Store
 
@@ -16,7 +15,7 @@ from dicomveil_receiver.objects import Sealed
 from dicomveil_receiver.outbox import Outbox
 from dicomveil_receiver.postgres import PostgresDatabase
 from dicomveil_receiver.settings import Settings
-from dicomveil_receiver.spool import Spool
+from dicomveil_receiver.spool import NewSpool
 from dicomveil_receiver.store import Store
 from dicomveil_receiver.tables import AuditTable, TokenTable
 from dicomveil_receiver.tokens import Tokens
@@ -36,7 +35,7 @@ class ClusterKeeping:
     def check(self) -> None:
         """What is missing is made, or cannot be opened."""
 
-    def store(self, new_spool: Callable[[Path], Spool], *, forward: bool) -> Store:
+    def store(self, new_spool: NewSpool, *, forward: bool) -> Store:
         """Open bucket and database."""
         index = Index(self._database)
         probe = self._bucket(retries=0, seconds=5)

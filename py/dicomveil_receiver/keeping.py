@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -14,14 +14,12 @@ from dicomveil_receiver.index import Index
 from dicomveil_receiver.objects import Sealed
 from dicomveil_receiver.outbox import Outbox
 from dicomveil_receiver.settings import Settings, SettingsError
-from dicomveil_receiver.spool import Spool
+from dicomveil_receiver.spool import NewSpool
 from dicomveil_receiver.sqlite import SqliteDatabase
 from dicomveil_receiver.store import Store
 from dicomveil_receiver.tokens import TokenFile, Tokens
 
 __all__ = ["FolderKeeping", "Keeping", "keeping_of"]
-
-NewSpool = Callable[[Path], Spool]
 
 
 class Keeping(Protocol):

@@ -6,6 +6,7 @@ Plain and synchronous: it runs in a worker thread, which is fed with blocks of t
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import NamedTuple
@@ -22,6 +23,10 @@ __all__ = ["Reception", "Result"]
 
 #: So many instances wait at most for being examined, or kept.
 _MOST_WAITING = 32
+#: What is whole is judged after so many seconds at the latest, when more arrives.
+_LONGEST = 1.0
+#: So many pieces of a part are written at once.
+_MOST_PIECES = 64
 
 
 class Result(NamedTuple):
@@ -55,8 +60,11 @@ class Reception:
         self._max_bytes = max_instance_bytes
         self._parts = Parts(boundary, self, max_parts=max_parts)
         self._spool: Spool | None = None
+        self._pieces: list[memoryview] = []
+        self._size = 0
         self._failure: ReceiverError | None = None
         self._whole: list[tuple[int, Spool]] = []
+        self._since = 0.0
         self._staged: list[tuple[int, Staged]] = []
         # A stop may close it while a thread still feeds it.
         self._lock = threading.Lock()
@@ -71,7 +79,9 @@ class Reception:
         with self._lock:
             for chunk in chunks if not self._closed else ():
                 self._parts.feed(chunk)
-            self._judge_all()
+            self._write_out()
+            if self._whole and time.monotonic() > self._since + _LONGEST:
+                self._judge_all()
 
     def finish(self) -> None:
         """Take the end of the body.
@@ -92,12 +102,14 @@ class Reception:
                 self._forget()
 
     def _forget(self) -> None:
+        self._pieces.clear()
         if self._spool is not None:
             spool, self._spool = self._spool, None
             _discard(spool)
 
     def begin(self, headers: dict[str, str]) -> None:
         """A part begins (called by the parser)."""
+        self._size = 0
         self._failure = None if is_dicom_part(headers) else ReceiverError("part-media-type")
         if self._failure is None:
             try:
@@ -109,23 +121,38 @@ class Reception:
         """Bytes of the part; those of a part that has failed already go nowhere."""
         if self._spool is None:
             return
-        if self._spool.size + len(data) > self._max_bytes:
+        self._size += len(data)
+        if self._size > self._max_bytes:
             self._failure = ReceiverError("instance-too-large")
-        else:
-            try:
-                with storage_errors():
-                    self._spool.write(data)
-            except ReceiverError as error:
-                self._failure = error
-        if self._failure is not None:
+            self._forget()
+            return
+        self._pieces.append(data)
+        if len(self._pieces) >= _MOST_PIECES:
+            self._write_out()
+
+    def _write_out(self) -> None:
+        """Write what has arrived of the part, before the memory is used for something else."""
+        pieces, self._pieces = self._pieces, []
+        if self._spool is None or not pieces:
+            return
+        try:
+            with storage_errors():
+                self._spool.write(pieces)
+        except ReceiverError as error:
+            self._failure = error
             self._forget()
 
     def end(self) -> None:
         """The part is whole: it is to be examined, then kept or refused."""
+        self._write_out()
         if self._spool is None:
             failure = self._failure or ReceiverError("malformed")
             self.results.append(Result("", "", "", None, failure.code, failure.tags))
             return
+        with storage_errors():
+            self._spool.end()
+        if not self._whole:
+            self._since = time.monotonic()
         self._whole.append((len(self.results), self._spool))
         self.results.append(Result("", "", "", None, "internal-error", ()))  # until it is judged
         self._spool = None

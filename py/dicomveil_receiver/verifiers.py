@@ -14,6 +14,7 @@ import os
 import queue
 import signal
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -33,6 +34,7 @@ __all__ = ["Verifiers"]
 _SPAWNED = multiprocessing.get_context("spawn")
 _START_SECONDS = 60
 _STOP_SECONDS = 5
+_WATCH_SECONDS = 5
 #: Verification is bounded by itself; this is for what nobody thought of.
 _PATIENCE_SECONDS = 120
 _LEAST_RATE = 4 << 20  # bytes a second
@@ -53,7 +55,9 @@ class Verifiers:
     def __init__(self, verify: Verify, count: int, log: Log) -> None:
         self._log = log
         self._all = [_Verifier(verify) for _ in range(count)]
-        self._idle: queue.LifoQueue[_Verifier] = queue.LifoQueue()
+        self._idle: queue.SimpleQueue[_Verifier] = queue.SimpleQueue()
+        self._closing = threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
         try:
             for verifier in self._all:
                 verifier.start()
@@ -80,18 +84,30 @@ class Verifiers:
 
     def close(self) -> None:
         """End the processes; what they still examine is refused."""
+        self._closing.set()
         for verifier in self._all:
             verifier.stop()
+
+    def _watch(self) -> None:
+        # One thread for all: to wait with a time limit costs more than the whole question.
+        while not self._closing.wait(_WATCH_SECONDS):
+            for verifier in self._all:
+                verifier.look()
 
     def _examine(self, verifier: _Verifier, arrived: Sequence[Arrived]) -> list[Examined | ReceiverError]:
         try:
             return verifier.examine(arrived)
         except _GoneError:
-            self._log.event("verifier-ended", examining=len(arrived))
-        if len(arrived) == 1:
-            return [ReceiverError("verification-interrupted")]
-        # One by one, so that the others pass, and only that one is refused.
-        return [found for one in arrived for found in self._examine(verifier, [one])]
+            self._log.event("verifier-ended")
+        # One by one, so that only that is refused with which alone it ends, too.
+        return [self._examine_alone(verifier, one) for one in arrived]
+
+    def _examine_alone(self, verifier: _Verifier, arrived: Arrived) -> Examined | ReceiverError:
+        try:
+            return verifier.examine([arrived])[0]
+        except _GoneError:
+            self._log.event("verifier-ended")
+            return ReceiverError("verification-interrupted")
 
 
 class _Verifier:
@@ -103,6 +119,7 @@ class _Verifier:
         self._stopped = False
         self._process: SpawnProcess | None = None
         self._connection: Connection | None = None
+        self._deadline: float | None = None
 
     def start(self) -> None:
         """Start the process, and do not wait for it.
@@ -143,10 +160,17 @@ class _Verifier:
                 self.wait_for_start()
             answers = self._answer(seconds, arrived)
             try:
-                return [_understood(answer) for answer in answers]
+                return [_understood(answer) for _, answer in zip(arrived, answers, strict=True)]
             except (ValueError, TypeError):
                 self._end()
                 raise _GoneError from None
+
+    def look(self) -> None:
+        """End the process if it has been at work for too long; who waits for its answer sees that."""
+        deadline, process = self._deadline, self._process
+        if deadline is not None and process is not None and time.monotonic() > deadline:
+            with suppress(ValueError):  # it has ended in the meantime
+                process.kill()
 
     def stop(self) -> None:
         """End the process for good; if it is at work, what it does is lost."""
@@ -164,9 +188,12 @@ class _Verifier:
         try:
             if asked is not None:
                 connection.send_bytes(json.dumps(asked).encode())
-            answer = json.loads(connection.recv_bytes()) if connection.poll(seconds) else None
+            self._deadline = time.monotonic() + seconds
+            answer = json.loads(connection.recv_bytes())
         except (OSError, EOFError, ValueError):
             answer = None
+        finally:
+            self._deadline = None
         if not isinstance(answer, list):
             self._end()
             raise _GoneError

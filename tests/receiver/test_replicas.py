@@ -51,7 +51,7 @@ def stores(replicas: list[Endpoint]) -> list[Store]:
 def staged(store: Store, instance: bytes) -> Staged:
     """Let an instance come as far as it does before it is kept."""
     spool = store.spool()
-    spool.write(memoryview(instance))
+    spool.write([memoryview(instance)])
     found = store.stage(spool, examine(marker_verify, spool.arrived()))
     spool.discard()
     return found
