@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dicomveil receive",
-        usage="%(prog)s --storage DIR [options] | %(prog)s token|audit|outbox|reindex|identity|unseal ...",
+        usage=f"%(prog)s --storage DIR [options] | %(prog)s {'|'.join(sorted(COMMANDS))} ...",
         description="Receive cleaned DICOM instances by STOW-RS, verify each again, keep them in a folder.",
         epilog="Every setting can also be given as DICOMVEIL_<SETTING> in the environment or in a TOML file.",
     )
