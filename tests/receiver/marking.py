@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import threading
 
 import pydicom
 
@@ -24,3 +26,15 @@ def marker_verify(output: Source) -> Verified:
         return Verified("", "", "", "", "", (Problem("not-dicom", None),))
     problems = () if clean else (Problem(NOT_CLEAN, 0x00120062),)
     return Verified(sop_class, uid, study, series, syntax, problems)
+
+
+def risky_verify(output: Source) -> Verified:
+    """Do what no verification should: end the process, stop, or take all memory, if the instance says so."""
+    content = output.read(0, output.size)
+    if b"END THE PROCESS" in content:
+        os._exit(3)
+    if b"NEVER END" in content:
+        threading.Event().wait()
+    if b"TAKE ALL MEMORY" in content:
+        bytearray(1 << 40)
+    return marker_verify(output)
