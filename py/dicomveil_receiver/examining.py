@@ -4,43 +4,72 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
 from typing import NamedTuple
 
 from dicomveil.source import FileSource, Source
 from dicomveil.verifying import Verified
 from dicomveil_receiver.reasons import ReceiverError
 from dicomveil_receiver.spool import BINARY, Arrived, hash_of
+from dicomveil_receiver.trouble import storage_errors
 
-__all__ = ["Examine", "Examined", "Verify", "examine"]
+__all__ = ["Examine", "Examined", "Verify", "examine", "examine_all", "not_examined"]
 
 Verify = Callable[[Source], Verified]
 
 
 class Examined(NamedTuple):
-    """What an instance is; ``sha256`` is empty if verification found something."""
+    """What an instance is; ``sha256`` is empty if verification found something, or could not be done."""
 
     verified: Verified
     sha256: str
+    code: str = ""  #: why it could not be examined, or put on the disk
 
 
-#: Returns for each of some instances what it is, or why that could not be found out.
-Examine = Callable[[Sequence[Arrived]], Sequence[Examined | ReceiverError]]
+#: Examines some instances.
+Examine = Callable[[Sequence[Arrived]], Sequence[Examined]]
+
+
+def examine_all(verify: Verify, arrived: Sequence[Arrived], waiting: Executor) -> list[Examined]:
+    """Verify and hash what has arrived; what passes is on the disk, if it has to be, when this returns.
+
+    ``waiting`` waits for the disk meanwhile.
+    """
+    found: list[Examined] = []
+    synchronized: list[tuple[int, Future[None]]] = []
+    for place, one in enumerate(arrived):
+        try:
+            with storage_errors():
+                found.append(examine(verify, one))
+        except ReceiverError as error:
+            found.append(not_examined(error.code))
+        if one.durably and found[place].sha256:
+            synchronized.append((place, waiting.submit(_synchronize, one.path)))
+    for place, done in synchronized:
+        try:
+            with storage_errors():
+                done.result()
+        except ReceiverError as error:
+            found[place] = found[place]._replace(code=error.code)
+    return found
+
+
+def not_examined(code: str) -> Examined:
+    """Return what is known of an instance when it could not be examined: nothing."""
+    return Examined(Verified("", "", "", "", "", ()), "", code)
 
 
 def examine(verify: Verify, arrived: Arrived) -> Examined:
-    """Verify and hash what has arrived; what passes is on the disk, if it has to be, when this returns.
+    """Verify and hash what has arrived.
 
     Raises:
-        OSError: the file cannot be read, or the disk is in trouble.
+        OSError: the file cannot be read.
     """
     with _opened(arrived) as source:
         verified = verify(source)
         if verified.problems:
             return Examined(verified, "")
-        sha256 = arrived.sha256 or hash_of(source).hexdigest()
-    if arrived.durably:
-        _synchronize(arrived.path)
-    return Examined(verified, sha256)
+        return Examined(verified, arrived.sha256 or hash_of(source).hexdigest())
 
 
 def _synchronize(path: str) -> None:

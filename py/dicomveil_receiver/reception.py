@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import NamedTuple
 
-from dicomveil.verifying import Verified
 from dicomveil_receiver.examining import Examine, Examined
 from dicomveil_receiver.objects import Staged
 from dicomveil_receiver.parts import Parts, is_dicom_part
 from dicomveil_receiver.reasons import ReceiverError
 from dicomveil_receiver.spool import Spool
-from dicomveil_receiver.store import Kept, Store, storage_errors
+from dicomveil_receiver.store import Kept, Store
+from dicomveil_receiver.trouble import storage_errors
 
 __all__ = ["Reception", "Result"]
 
@@ -185,22 +185,22 @@ class Reception:
             else:
                 self.results[place] = result._replace(kept=kept, code=None)
 
-    def _judge(self, place: int, spool: Spool, examined: Examined | ReceiverError) -> Result:
+    def _judge(self, place: int, spool: Spool, examined: Examined) -> Result:
         # Of an instance that is refused, the UIDs are said back to its sender: the answer must hold them.
-        uids = ("", "", "")
+        verified = examined.verified
+        uids = (verified.sop_class, verified.sop_instance_uid, verified.study_uid)
         try:
-            if isinstance(examined, ReceiverError):
-                raise examined
-            verified = examined.verified
-            uids = (verified.sop_class, verified.sop_instance_uid, verified.study_uid)
-            self._check(verified)
+            self._check(examined)
             staged = self._store.stage(spool, examined)
         except ReceiverError as error:
             return Result(*uids, None, error.code, error.tags)
         self._staged.append((place, staged))
         return Result(*uids, None, "internal-error", ())  # until it is kept
 
-    def _check(self, verified: Verified) -> None:
+    def _check(self, examined: Examined) -> None:
+        verified = examined.verified
+        if examined.code:
+            raise ReceiverError(examined.code)
         if verified.problems:
             tags = tuple(dict.fromkeys(p.tag for p in verified.problems if p.tag is not None))
             raise ReceiverError(verified.problems[0].code, tags)

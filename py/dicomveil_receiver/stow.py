@@ -18,7 +18,8 @@ from dicomveil_receiver.reasons import ReceiverError
 from dicomveil_receiver.reception import Reception, Result
 from dicomveil_receiver.services import Services
 from dicomveil_receiver.settings import Settings
-from dicomveil_receiver.store import is_uid, storage_errors
+from dicomveil_receiver.store import is_uid
+from dicomveil_receiver.trouble import storage_errors
 
 __all__ = ["StowService", "receive_blocks"]
 

@@ -7,7 +7,6 @@ What crosses is JSON: names of spool files and their keys to it; UIDs, codes and
 
 from __future__ import annotations
 
-import errno
 import json
 import multiprocessing
 import os
@@ -16,17 +15,16 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from dicomveil.verifying import Problem, Verified
-from dicomveil_receiver.examining import Examined, Verify, examine
+from dicomveil_receiver.examining import Examined, Verify, examine_all, not_examined
 from dicomveil_receiver.logs import Log
-from dicomveil_receiver.reasons import ReceiverError
 from dicomveil_receiver.spool import Arrived
-from dicomveil_receiver.store import storage_errors
 
 __all__ = ["Verifiers"]
 
@@ -38,6 +36,7 @@ _WATCH_SECONDS = 5
 #: Verification is bounded by itself; this is for what nobody thought of.
 _PATIENCE_SECONDS = 120
 _LEAST_RATE = 4 << 20  # bytes a second
+_WAITING = 4  # threads of each process that wait for the disk
 _MOST_MEMORY = 4 << 30  # bytes of addresses
 
 
@@ -71,10 +70,10 @@ class Verifiers:
             self.close()
             raise
 
-    def examine(self, arrived: Sequence[Arrived]) -> list[Examined | ReceiverError]:
-        """Return for each what it is, or why that could not be found out.
+    def examine(self, arrived: Sequence[Arrived]) -> list[Examined]:
+        """Return for each what it is.
 
-        The errors: ``verification-interrupted``, ``storage-full``, ``storage-unavailable``.
+        The codes: ``verification-interrupted``, ``storage-full``, ``storage-unavailable``.
         """
         verifier = self._idle.get()
         try:
@@ -94,7 +93,7 @@ class Verifiers:
             for verifier in self._all:
                 verifier.look()
 
-    def _examine(self, verifier: _Verifier, arrived: Sequence[Arrived]) -> list[Examined | ReceiverError]:
+    def _examine(self, verifier: _Verifier, arrived: Sequence[Arrived]) -> list[Examined]:
         try:
             return verifier.examine(arrived)
         except _GoneError:
@@ -102,12 +101,12 @@ class Verifiers:
         # One by one, so that only that is refused with which alone it ends, too.
         return [self._examine_alone(verifier, one) for one in arrived]
 
-    def _examine_alone(self, verifier: _Verifier, arrived: Arrived) -> Examined | ReceiverError:
+    def _examine_alone(self, verifier: _Verifier, arrived: Arrived) -> Examined:
         try:
             return verifier.examine([arrived])[0]
         except _GoneError:
             self._log.event("verifier-ended")
-            return ReceiverError("verification-interrupted")
+            return not_examined("verification-interrupted")
 
 
 class _Verifier:
@@ -145,7 +144,7 @@ class _Verifier:
         """
         self._answer(_START_SECONDS)
 
-    def examine(self, arrived: Sequence[Arrived]) -> list[Examined | ReceiverError]:
+    def examine(self, arrived: Sequence[Arrived]) -> list[Examined]:
         """Let the process examine some instances.
 
         Raises:
@@ -211,20 +210,10 @@ class _Verifier:
             process.close()
 
 
-def _understood(answer: Any) -> Examined | ReceiverError:  # noqa: ANN401 - JSON
-    if isinstance(answer, int):
-        return _storage_error(answer)
-    sha256, sop_class, instance, study, series, syntax, problems = answer
-    found = tuple(Problem(code, tag) for code, tag in problems)
-    return Examined(Verified(sop_class, instance, study, series, syntax, found), sha256)
-
-
-def _storage_error(number: int) -> ReceiverError:
-    try:
-        with storage_errors():
-            raise OSError(number, "a spool file cannot be read")
-    except ReceiverError as error:
-        return error
+def _understood(answer: Any) -> Examined:  # noqa: ANN401 - JSON
+    (sop_class, instance, study, series, syntax, problems), sha256, code = answer
+    found = tuple(Problem(problem, tag) for problem, tag in problems)
+    return Examined(Verified(sop_class, instance, study, series, syntax, found), sha256, code)
 
 
 def _examine_until_closed(verify: Verify, connection: Connection) -> None:
@@ -236,9 +225,11 @@ def _examine_until_closed(verify: Verify, connection: Connection) -> None:
     _limit_memory()
     try:
         connection.send_bytes(b"[]")
-        while True:
-            asked = json.loads(connection.recv_bytes())
-            connection.send_bytes(json.dumps([_told(verify, Arrived(*one)) for one in asked]).encode())
+        with ThreadPoolExecutor(_WAITING) as waiting:
+            while True:
+                asked = [Arrived(*one) for one in json.loads(connection.recv_bytes())]
+                answers = [_told(found) for found in examine_all(verify, asked, waiting)]
+                connection.send_bytes(json.dumps(answers).encode())
     except (EOFError, OSError):
         os._exit(0)
     except BaseException:  # noqa: BLE001 - a traceback may hold values, and would be printed
@@ -256,10 +247,6 @@ def _limit_memory() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (most, hard))
 
 
-def _told(verify: Verify, arrived: Arrived) -> list[object] | int:
-    try:
-        verified, sha256 = examine(verify, arrived)
-    except OSError as error:
-        return error.errno or errno.EIO
-    *what, problems, _options = verified
-    return [sha256, *what, [(problem.code, problem.tag) for problem in problems]]
+def _told(found: Examined) -> list[object]:
+    *what, problems, _options = found.verified
+    return [[*what, [(problem.code, problem.tag) for problem in problems]], found.sha256, found.code]

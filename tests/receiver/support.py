@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,16 +23,15 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from dicomveil_receiver.app import make_app
-from dicomveil_receiver.examining import Examine, Examined, Verify, examine
+from dicomveil_receiver.examining import Examine, Examined, Verify, examine_all
 from dicomveil_receiver.keeping import Keeping, keeping_of
 from dicomveil_receiver.logs import Log, quiet_others
-from dicomveil_receiver.reasons import ReceiverError
 from dicomveil_receiver.sealing import spool_kind
 from dicomveil_receiver.services import Services
 from dicomveil_receiver.serving import bind, make_server, url_of
 from dicomveil_receiver.settings import Settings
 from dicomveil_receiver.spool import Arrived
-from dicomveil_receiver.store import Store, storage_errors
+from dicomveil_receiver.store import Store
 from receiver.marking import marker_verify
 from receiver.servers import Shared
 
@@ -80,15 +80,9 @@ def uid_of(instance: bytes) -> str:
 def examine_here(verify: Verify) -> Examine:
     """Return what examines in this process, so that tests can look into it."""
 
-    def all_of_them(arrived: Sequence[Arrived]) -> list[Examined | ReceiverError]:
-        return [one_of_them(one) for one in arrived]
-
-    def one_of_them(arrived: Arrived) -> Examined | ReceiverError:
-        try:
-            with storage_errors():
-                return examine(verify, arrived)
-        except ReceiverError as error:
-            return error
+    def all_of_them(arrived: Sequence[Arrived]) -> list[Examined]:
+        with ThreadPoolExecutor(2) as waiting:
+            return examine_all(verify, arrived, waiting)
 
     return all_of_them
 
