@@ -76,6 +76,9 @@ def _synchronize(path: str) -> None:
     descriptor = os.open(path, os.O_RDWR | BINARY)  # Windows wants to write what it synchronizes
     try:
         os.fsync(descriptor)
+        if hasattr(os, "posix_fadvise"):
+            # Nobody reads it soon: so its memory is there for the next one, and others keep theirs.
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
         os.close(descriptor)
 
