@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from typing import NamedTuple
 
 from dicomveil.source import FileSource, Source
@@ -13,7 +13,10 @@ from dicomveil_receiver.reasons import ReceiverError
 from dicomveil_receiver.spool import BINARY, Arrived, hash_of
 from dicomveil_receiver.trouble import storage_errors
 
-__all__ = ["Examine", "Examined", "Verify", "examine", "examine_all", "not_examined"]
+__all__ = ["THREADS", "Examine", "Examined", "Verify", "examine", "examine_all", "not_examined"]
+
+#: So many threads wait for the disk at once.
+THREADS = 4
 
 Verify = Callable[[Source], Verified]
 
@@ -33,25 +36,32 @@ Examine = Callable[[Sequence[Arrived]], Sequence[Examined]]
 def examine_all(verify: Verify, arrived: Sequence[Arrived], waiting: Executor) -> list[Examined]:
     """Verify and hash what has arrived; what passes is on the disk, if it has to be, when this returns.
 
-    ``waiting`` waits for the disk meanwhile.
+    ``waiting`` waits for the disk in several threads at once.
     """
-    found: list[Examined] = []
-    synchronized: list[tuple[int, Future[None]]] = []
-    for place, one in enumerate(arrived):
-        try:
-            with storage_errors():
-                found.append(examine(verify, one))
-        except ReceiverError as error:
-            found.append(not_examined(error.code))
-        if one.durably and found[place].sha256:
-            synchronized.append((place, waiting.submit(_synchronize, one.path)))
-    for place, done in synchronized:
-        try:
-            with storage_errors():
-                done.result()
-        except ReceiverError as error:
-            found[place] = found[place]._replace(code=error.code)
+    found = [_examined(verify, one) for one in arrived]
+    passed = [place for place, one in enumerate(arrived) if one.durably and found[place].sha256]
+    # Each thread has several to wait for: to begin costs more than one.
+    shares = [passed[start::THREADS] for start in range(min(THREADS, len(passed)))]
+
+    def synchronize(places: Sequence[int]) -> None:
+        for place in places:
+            try:
+                with storage_errors():
+                    _synchronize(arrived[place].path)
+            except ReceiverError as error:
+                found[place] = found[place]._replace(code=error.code)
+
+    for done in [waiting.submit(synchronize, share) for share in shares]:
+        done.result()
     return found
+
+
+def _examined(verify: Verify, arrived: Arrived) -> Examined:
+    try:
+        with storage_errors():
+            return examine(verify, arrived)
+    except ReceiverError as error:
+        return not_examined(error.code)
 
 
 def not_examined(code: str) -> Examined:

@@ -22,7 +22,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from dicomveil.verifying import Problem, Verified
-from dicomveil_receiver.examining import Examined, Verify, examine_all, not_examined
+from dicomveil_receiver.examining import THREADS, Examined, Verify, examine_all, not_examined
 from dicomveil_receiver.logs import Log
 from dicomveil_receiver.spool import Arrived
 
@@ -36,7 +36,6 @@ _WATCH_SECONDS = 5
 #: Verification is bounded by itself; this is for what nobody thought of.
 _PATIENCE_SECONDS = 120
 _LEAST_RATE = 4 << 20  # bytes a second
-_WAITING = 4  # threads of each process that wait for the disk
 _MOST_MEMORY = 4 << 30  # bytes of addresses
 
 
@@ -225,7 +224,7 @@ def _examine_until_closed(verify: Verify, connection: Connection) -> None:
     _limit_memory()
     try:
         connection.send_bytes(b"[]")
-        with ThreadPoolExecutor(_WAITING) as waiting:
+        with ThreadPoolExecutor(THREADS) as waiting:
             while True:
                 asked = [Arrived(*one) for one in json.loads(connection.recv_bytes())]
                 answers = [_told(found) for found in examine_all(verify, asked, waiting)]

@@ -23,7 +23,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from dicomveil_receiver.app import make_app
-from dicomveil_receiver.examining import Examine, Examined, Verify, examine_all
+from dicomveil_receiver.examining import THREADS, Examine, Examined, Verify, examine_all
 from dicomveil_receiver.keeping import Keeping, keeping_of
 from dicomveil_receiver.logs import Log, quiet_others
 from dicomveil_receiver.sealing import spool_kind
@@ -81,7 +81,7 @@ def examine_here(verify: Verify) -> Examine:
     """Return what examines in this process, so that tests can look into it."""
 
     def all_of_them(arrived: Sequence[Arrived]) -> list[Examined]:
-        with ThreadPoolExecutor(2) as waiting:
+        with ThreadPoolExecutor(THREADS) as waiting:
             return examine_all(verify, arrived, waiting)
 
     return all_of_them
