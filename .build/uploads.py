@@ -63,7 +63,7 @@ class Compared(NamedTuple):
     def shares(self) -> list[float]:
         """The throughput of each round as a share of the other server's, the least first."""
         pairs = zip(self.kept, self.dropped, strict=True)
-        return sorted(kept.bytes_a_second / dropped.bytes_a_second for kept, dropped in pairs)
+        return sorted(kept.bytes_a_second / max(dropped.bytes_a_second, 1) for kept, dropped in pairs)
 
     @property
     def share(self) -> float:
@@ -136,6 +136,13 @@ class Senders:
             thread.join()
 
     def _send(self) -> None:
+        try:
+            self._send_on()
+        except OSError:
+            with self._lock:
+                self.errors += 1
+
+    def _send_on(self) -> None:
         with socket.create_connection(("127.0.0.1", self._port), 120) as connection:
             while not self._stopped.is_set():
                 connection.sendall(self._request)
@@ -153,12 +160,19 @@ class Senders:
     def _answered(connection: socket.socket) -> bool:
         answer = b""
         while b"\r\n\r\n" not in answer:
-            answer += connection.recv(65536)
+            answer += _received(connection)
         head, _, body = answer.partition(b"\r\n\r\n")
         length = re.search(rb"content-length: ([0-9]+)", head.lower())
         while length is not None and len(body) < int(length[1]):
-            body += connection.recv(65536)
+            body += _received(connection)
         return head.startswith(b"HTTP/1.1 200 ")
+
+
+def _received(connection: socket.socket) -> bytes:
+    data = connection.recv(65536)
+    if not data:
+        raise ConnectionError("the server ended the connection")
+    return data
 
 
 @contextmanager
@@ -233,7 +247,7 @@ def measure(server: tuple[str, str, int], instance: bytes, seconds: float) -> Fo
 def compare(seconds: float) -> Compared:
     """Measure the endpoint, and the same server dropping what it reads, each for so long."""
     rounds = max(round(seconds / ROUND), 1)
-    receiving: list[str | Path] = [environment.tool("dicomveil"), "receive", *os.environ.get("X", "").split()]
+    receiving: list[str | Path] = [environment.tool("dicomveil"), "receive"]
     dropping: list[str | Path] = [sys.executable, Path(__file__)]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -204,6 +204,8 @@ class Reception:
         if verified.problems:
             tags = tuple(dict.fromkeys(p.tag for p in verified.problems if p.tag is not None))
             raise ReceiverError(verified.problems[0].code, tags)
+        if not examined.sha256:  # whoever examined it did not do all that was asked
+            raise ReceiverError("internal-error")
         if self._study is not None and verified.study_uid != self._study:
             raise ReceiverError("study-mismatch")
 
