@@ -32,6 +32,13 @@ _NOT_SERVED = ("README.md", ".d.ts")
 # What the browser starts with; it gets what this imports, now or later, and all data.
 _ENTRY = "dicomveil.browser"
 
+# Scripts that run under Node, with the files that they read.
+_SCRIPTS = {
+    "compile.mjs": ("compiling.py",),
+    "pack.mjs": (),
+    "remember.mjs": ("../web/worker/memory.js",),
+}
+
 
 def store_archive(files: Files) -> bytes:
     """Make a ZIP file without compression, dates, or an order of its own."""
@@ -84,47 +91,47 @@ def package_files() -> Files:
     }
 
 
+def _made(node: Path, name: str, doing: str, script: str, inputs: Files, settings: str = "") -> bytes:
+    """Let a script make a file of others by Pyodide under Node; keep it by the hash of all of them."""
+    scripts = [HERE / file for file in (script, *_SCRIPTS[script], "pyodide.mjs", "package-lock.json")]
+    kept = COMPILED / f"{name}-{environment.fingerprint(store_archive(inputs), settings, *scripts)}"
+    if not kept.is_file():
+        say(doing)
+        COMPILED.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+            work = Path(folder)
+            for file, data in inputs.items():
+                (work / file).write_bytes(data)
+            made = work / "made"
+            command: list[str | Path] = [node, scripts[0], resolving.PYODIDE, work, made]
+            environment.run([*command, settings] if settings else command, cwd=work)
+            for old in COMPILED.glob(f"{name}-*"):
+                old.unlink()
+            made.replace(kept)
+    return kept.read_bytes()
+
+
 def compile_files(
     node: Path, name: str, files: Files, *, prefix: str, optimize: int = 0, docstrings: bool = False
 ) -> Files:
-    """Byte-compile files by Pyodide under Node; keep the result by the hash of all that goes into it."""
-    source = store_archive(files)
+    """Byte-compile files."""
     settings = json.dumps({"prefix": prefix, "optimize": optimize, "docstrings": docstrings})
-    scripts = (HERE / "compile.mjs", HERE / "compiling.py", HERE / "package-lock.json")
-    kept = COMPILED / f"{name}-{environment.fingerprint(source, settings, *scripts)}.zip"
-    if not kept.is_file():
-        say(f"Compiling {name}")
-        COMPILED.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-            work = Path(folder)
-            (work / "source.zip").write_bytes(source)
-            compiled = work / "compiled.zip"
-            environment.run(
-                [node, scripts[0], resolving.PYODIDE, work / "source.zip", compiled, settings], cwd=work
-            )
-            for old in COMPILED.glob(f"{name}-*.zip"):
-                old.unlink()
-            compiled.replace(kept)
-    return trimming.read_archive(kept.read_bytes(), lambda _: True)
+    inputs = {"source.zip": store_archive(files)}
+    made = _made(node, name, f"Compiling {name}", "compile.mjs", inputs, settings)
+    return trimming.read_archive(made, lambda _: True)
 
 
 def compress_files(node: Path, files: Files) -> Files:
-    """Make each file a gzip stream, by Pyodide under Node; keep the result like what was compiled."""
-    source = store_archive(files)
-    scripts = (HERE / "pack.mjs", HERE / "package-lock.json")
-    kept = COMPILED / f"packed-{environment.fingerprint(source, *scripts)}.zip"
-    if not kept.is_file():
-        say(f"Compressing what {carrying.NAME} holds")
-        COMPILED.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-            work = Path(folder)
-            (work / "source.zip").write_bytes(source)
-            packed = work / "packed.zip"
-            environment.run([node, scripts[0], resolving.PYODIDE, work / "source.zip", packed], cwd=work)
-            for old in COMPILED.glob("packed-*.zip"):
-                old.unlink()
-            packed.replace(kept)
-    return trimming.read_archive(kept.read_bytes(), lambda _: True)
+    """Make each file a gzip stream."""
+    inputs = {"source.zip": store_archive(files)}
+    made = _made(node, "packed", f"Compressing what {carrying.NAME} holds", "pack.mjs", inputs)
+    return trimming.read_archive(made, lambda _: True)
+
+
+def remember(node: Path, stdlib: bytes, core: bytes) -> bytes:
+    """Keep the memory of a Python that has imported the core."""
+    inputs = {"stdlib.zip": stdlib, "core.zip": core}
+    return _made(node, "memory", "Keeping the memory of a Python that has started", "remember.mjs", inputs)
 
 
 def python_archives(node: Path, wheels: dict[str, bytes], versions: dict[str, str]) -> dict[str, bytes]:
@@ -146,9 +153,11 @@ def python_archives(node: Path, wheels: dict[str, bytes], versions: dict[str, st
     }
     # -OO for the standard library alone; assertions of all others stay as they are on CPython.
     library = compile_files(node, "stdlib", stdlib, prefix="/lib/python314.zip/", optimize=2, docstrings=True)
+    standard, core = store_archive(library), store_archive(compiled["pydicom"] | compiled["dicomveil"])
     return {
-        "python/stdlib.zip": store_archive(library),
-        "python/core.zip": store_archive(compiled["pydicom"] | compiled["dicomveil"]),
+        "python/memory.bin": remember(node, standard, core),
+        "python/stdlib.zip": standard,
+        "python/core.zip": core,
         "python/numpy.zip": store_archive(compiled["numpy"]),
         "python/imagecodecs.zip": store_archive(compiled["imagecodecs"]),
     }

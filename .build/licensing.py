@@ -38,7 +38,7 @@ _GITHUB = "https://github.com"
 COMPONENTS = (
     Component(
         "Pyodide {pyodide}",
-        "pyodide/*, the packages pyodide and _pyodide in python/stdlib.zip",
+        "pyodide/*, the packages pyodide and _pyodide in python/stdlib.zip, python/memory.bin",
         "MPL-2.0",
         "2019-2026 Pyodide contributors and Mozilla",
         f"{_GITHUB}/pyodide/pyodide/tree/{{pyodide}}",
@@ -54,7 +54,7 @@ COMPONENTS = (
     ),
     Component(
         "CPython 3.14",
-        f"{_WASM}, python/stdlib.zip",
+        f"{_WASM}, python/stdlib.zip, python/memory.bin",
         "PSF-2.0",
         "2001-2026 Python Software Foundation",
         f"{_GITHUB}/python/cpython",
@@ -126,7 +126,7 @@ COMPONENTS = (
     Component("SQLite", _WASM, "public domain", "none claimed", "https://www.sqlite.org", ()),
     Component(
         "pydicom {pydicom}",
-        "python/core.zip",
+        "python/core.zip, python/memory.bin",
         "MIT",
         "2008-2024 Darcy Mason and pydicom contributors",
         f"{_GITHUB}/pydicom/pydicom",
@@ -208,7 +208,7 @@ Archives in python/ are trimmed and byte-compiled. pydicom is changed in five mo
 parts when they are needed and looks for no sample files. Of Pyodide, pyodide/__init__.py is without the lines
 that start an event loop; pyodide/_package_loader.py and asyncio/__init__.py are dicomveil's own and take the
 place of others. No other third-party source is changed. The changes are in .build/patching.py of dicomveil's
-source.
+source. python/memory.bin is the memory of that Python after it has imported the core.
 
 dicomveil.html holds what is in pyodide/ and python/ as well, compressed, with this text and all licences.
 """

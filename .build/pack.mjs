@@ -1,10 +1,10 @@
 // Compress files by the zlib of Pyodide, here under Node: a machine's own zlib may give other bytes than the next one's.
-// usage: node pack.mjs <folder of npm's pyodide> <source.zip> <target.zip>
+// usage: node pack.mjs <folder of npm's pyodide> <folder with source.zip> <target.zip>
 import { readFileSync, writeFileSync } from "node:fs";
 import { inPyodide } from "./pyodide.mjs";
 
-await inPyodide({}, async (pyodide, source, target) => {
-  pyodide.FS.writeFile("/tmp/source.zip", new Uint8Array(readFileSync(source)));
+await inPyodide({}, async (pyodide, inputs, target) => {
+  pyodide.FS.writeFile("/tmp/source.zip", new Uint8Array(readFileSync(`${inputs}/source.zip`)));
   pyodide.runPython(`
 import zipfile, zlib
 with zipfile.ZipFile("/tmp/source.zip") as source, zipfile.ZipFile("/tmp/target.zip", "w") as target:

@@ -142,7 +142,7 @@ from .webloop import _initialize_event_loop
 _initialize_event_loop()
 del _initialize_event_loop
 """,
-    "",
+    "from pyodide_js._api import scheduleCallback  # a kept memory expects what the loop would hold\n",
 )
 # Takes the place of asyncio: the one name of it that Pyodide's C code looks up when it starts.
 _NO_ASYNCIO = b'''\
@@ -158,6 +158,8 @@ _PACKAGE_LOADER = b'''\
 
 from pathlib import Path
 from site import getsitepackages
+
+from pyodide_js import loadedPackages  # a kept memory expects it
 
 SITE_PACKAGES = Path(getsitepackages()[0])
 DSO_DIR = Path("/usr/lib")

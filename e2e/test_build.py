@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import urllib.request
@@ -92,7 +93,7 @@ def test_two_builds_are_byte_identical(tmp_path: Path, monkeypatch: pytest.Monke
     bundling.build(node, tmp_path / "first")
     monkeypatch.setattr(bundling, "COMPILED", tmp_path / "compiled")
     bundling.build(node, tmp_path / "second")
-    assert len(list((tmp_path / "compiled").iterdir())) == 6
+    assert len(list((tmp_path / "compiled").iterdir())) == 7
     first, second = _files(tmp_path / "first"), _files(tmp_path / "second")
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
@@ -171,6 +172,72 @@ late = {"numpy", "imagecodecs", "pydicom.dataset", "pydicom.filereader", "pydico
 print(sorted(late & sys.modules.keys()))
 """
     assert _in_pyodide(dist, script, tmp_path).strip() == "[]"
+
+
+def _from_memory(memory: Path, folder: Path, script: str) -> subprocess.CompletedProcess[str]:
+    """Start Python under Node from a kept memory, with no archive at all; run a script of JavaScript."""
+    dist = places.DIST
+    (folder / "start.mjs").write_text(f"""
+        import {{ readFileSync }} from "node:fs";
+        const dist = "file://{dist}";
+        const {{ loadPyodide }} = await import(`${{dist}}/pyodide/pyodide.mjs`);
+        const {{ default: create }} = await import(`${{dist}}/pyodide/pyodide.asm.mjs`);
+        const {{ rememberedBy }} = await import(`${{dist}}/worker/memory.js`);
+        const platform = {{ arch: "wasm32", platform: "emscripten_5_0_3" }};
+        const info = {{ abi_version: "2026_0", python: "3.14.0", ...platform }};
+        const {{ buffer, byteOffset, length }} = readFileSync({str(memory)!r});
+        try {{
+            const python = await loadPyodide({{
+                indexURL: "{dist}/pyodide/",
+                stdLibURL: "{folder}/empty.zip",
+                lockFileContents: {{ info, packages: {{}} }},
+                ...rememberedBy(buffer.slice(byteOffset, byteOffset + length), create),
+            }});
+            const core = python.pyimport("dicomveil.browser");
+            {script}
+        }} catch (error) {{
+            console.log(error.message);
+            process.exitCode = 1;
+        }}
+        """)
+    (folder / "empty.zip").touch()
+    node, _ = environment.set_up_node()
+    command = [str(node), str(folder / "start.mjs")]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+
+
+def test_python_starts_from_its_memory(dist: Path, tmp_path: Path) -> None:
+    """The core is there without any archive, takes settings, and draws what is random anew at each start."""
+    script = """
+        const { code } = JSON.parse(core.configure("", new Uint8Array(32).fill(7)));
+        const drawn = "import os, uuid; os.urandom(16).hex() + str(uuid.uuid4())";
+        console.log(JSON.stringify([JSON.parse(core.boot()).python, code, python.runPython(drawn)]));
+        """
+    found = []
+    for _ in range(2):
+        done = _from_memory(dist / "python" / "memory.bin", tmp_path, script)
+        assert done.returncode == 0, done.stdout[-3000:]
+        found.append(json.loads(done.stdout))
+    assert [entry[:2] for entry in found] == [["3.14.2", None]] * 2
+    assert found[0][2] != found[1][2]
+
+
+@pytest.mark.parametrize("damage", ["elsewhere", "short", "mark"])
+def test_a_memory_that_does_not_fit_is_refused(dist: Path, tmp_path: Path, damage: str) -> None:
+    """What is not whole, or is not laid over the Pyodide that it was taken of, starts nothing."""
+    kept = bytearray((dist / "python" / "memory.bin").read_bytes())
+    if damage == "elsewhere":
+        numbers = struct.unpack_from("<7I", kept)
+        data = 4 * 7 + 8 * numbers[5] + numbers[4]
+        kept[data + 1000] ^= 1
+    elif damage == "short":
+        del kept[-1]
+    else:
+        kept[0] ^= 1
+    (tmp_path / "memory.bin").write_bytes(kept)
+    done = _from_memory(tmp_path / "memory.bin", tmp_path, "console.log('started');")
+    assert done.returncode == 1
+    assert "kept" in done.stdout
 
 
 @pytest.mark.timeout(300)

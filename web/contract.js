@@ -1,6 +1,7 @@
 // The one file that page and worker share: what crosses between them, and nothing else.
 //
-// Page -> worker   {kind: "boot", wasm, assets}          once; the worker has no network of its own
+// Page -> worker   {kind: "boot", wasm, memory}          once; the worker has no network of its own
+//                  {kind: "library", stdlib, core}       once: what Python may still import
 //                  {kind: "call", id, op, args}          one question; answered exactly once
 // Worker -> page   {kind: "alive", lock}                 the worker holds this Web Lock for as long as it lives
 //                  {kind: "ready", versions}             Python runs
@@ -16,6 +17,7 @@
 /** Names of the parts that the page fetches for the workers, with their addresses below the page. */
 export const ASSETS = Object.freeze({
   wasm: "pyodide/pyodide.asm.wasm",
+  memory: "python/memory.bin",
   stdlib: "python/stdlib.zip",
   core: "python/core.zip",
   numpy: "python/numpy.zip",
@@ -30,7 +32,8 @@ export const PIXELS_NOT_LOADED = "pixels-not-loaded";
  * @typedef {{dicomveil_profile: 1, name: string, options: string[], salt: string}} Profile
  * @typedef {{version: string, table_edition: string, pydicom: string, python: string, options: string[],
  *   default_profile: Profile, codes: Record<string, string>}} Versions
- * @typedef {{kind: "boot", wasm: WebAssembly.Module, stdlib: ArrayBuffer, core: ArrayBuffer}} BootMessage
+ * @typedef {{kind: "boot", wasm: WebAssembly.Module, memory: ArrayBuffer}} BootMessage
+ * @typedef {{kind: "library", stdlib: ArrayBuffer, core: ArrayBuffer}} LibraryMessage
  * @typedef {{kind: "call", id: number, op: Op, args: Record<string, unknown>}} CallMessage
  * @typedef {{kind: "alive", lock: string} | {kind: "ready", versions: Versions} | {kind: "broken", stage: string}
  *   | {kind: "answer", id: number, value?: unknown, error?: Failure}} WorkerMessage

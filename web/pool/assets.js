@@ -16,13 +16,20 @@ async function download(path) {
 }
 
 const wasm = WebAssembly.compileStreaming(fetch(ASSETS.wasm));
-const stdlib = download(ASSETS.stdlib);
-const core = download(ASSETS.core);
-for (const started of [wasm, stdlib, core]) started.catch(() => {}); // whoever awaits it hears of it
+const memory = download(ASSETS.memory);
+/** After what Python starts from, so that a slow line brings that first. */
+const archives = memory.then(() => Promise.all([download(ASSETS.stdlib), download(ASSETS.core)]));
+for (const started of [wasm, memory, archives]) started.catch(() => {}); // whoever awaits it hears of it
 
 /** What every worker boots from. */
 export async function bootAssets() {
-  return { wasm: await wasm, stdlib: await stdlib, core: await core };
+  return { wasm: await wasm, memory: await memory };
+}
+
+/** What Python may import later. */
+export async function libraryAssets() {
+  const [stdlib, core] = await archives;
+  return { stdlib, core };
 }
 
 /** @type {Promise<ArrayBuffer[]>|null} */

@@ -31,8 +31,11 @@ export class WorkerLink {
   /** numpy and imagecodecs are installed. */
   hasPixels = false;
 
-  /** @param {Promise<{wasm: WebAssembly.Module, stdlib: ArrayBuffer, core: ArrayBuffer}>} assets */
-  constructor(assets) {
+  /**
+   * @param {Promise<{wasm: WebAssembly.Module, memory: ArrayBuffer}>} assets
+   * @param {Promise<{stdlib: ArrayBuffer, core: ArrayBuffer}>} library
+   */
+  constructor(assets, library) {
     this.#worker = new Worker(policy ? policy.createScriptURL(ADDRESS) : ADDRESS, { type: "module" });
     this.#worker.onmessage = ({ data }) => this.#hear(data);
     this.#worker.onerror = (event) => {
@@ -41,9 +44,12 @@ export class WorkerLink {
     };
     this.#worker.onmessageerror = () => this.end("worker-crashed");
     this.#boot.promise.catch(() => {});
-    assets.then(
-      (given) => this.#worker.postMessage({ kind: "boot", ...given }),
-      () => this.end("assets-missing"),
+    const missing = () => this.end("assets-missing");
+    assets.then((given) => this.#worker.postMessage({ kind: "boot", ...given }), missing);
+    // Copying the library would take time from the start: it follows when Python runs.
+    this.#boot.promise.then(
+      () => library.then((given) => this.#worker.postMessage({ kind: "library", ...given }), missing),
+      () => {},
     );
     const limit = setTimeout(() => this.end("boot-failed"), BOOT_LIMIT_MS);
     this.#boot.promise.then(

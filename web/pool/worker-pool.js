@@ -3,7 +3,7 @@
 
 import { PIXELS_NOT_LOADED } from "../contract.js";
 import { CodedError, codeOf } from "../errors.js";
-import { bootAssets, pixelArchives } from "./assets.js";
+import { bootAssets, libraryAssets, pixelArchives } from "./assets.js";
 import { Lane } from "./lane.js";
 import { WorkerLink } from "./worker-link.js";
 
@@ -32,6 +32,7 @@ export class WorkerPool {
   #sizes = new WeakMap();
   #first;
   #assets = bootAssets();
+  #library = libraryAssets();
 
   constructor() {
     this.#first = this.#start();
@@ -91,7 +92,7 @@ export class WorkerPool {
   }
 
   #start() {
-    const link = new WorkerLink(this.#assets);
+    const link = new WorkerLink(this.#assets, this.#library);
     const lane = new Lane(link, (jobs) => this.#release(lane, jobs));
     this.#lanes.add(lane);
     link.ready.then(

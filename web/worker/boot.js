@@ -1,16 +1,18 @@
-// Starts Python from what the page handed over. Nothing here reaches the network: Pyodide asks for two files by
-// `fetch`, and is answered from memory. Its two scripts are static imports: the browser fetches them with the worker.
+// Starts Python from what the page handed over: a memory in which the core is imported already. Nothing here reaches the
+// network: Pyodide asks for two files by `fetch`, and is answered here. Its scripts are static imports of the worker.
 
 // @ts-expect-error: in dist/ only, beside this folder
 import createPyodideModule from "../pyodide/pyodide.asm.mjs";
 // @ts-expect-error: in dist/ only, beside this folder
 import { loadPyodide } from "../pyodide/pyodide.mjs";
+import { rememberedBy } from "./memory.js";
 
 /** @typedef {import("../contract.js").BootMessage} BootMessage */
+/** @typedef {import("../contract.js").LibraryMessage} LibraryMessage */
 
 const HERE = new URL("../", import.meta.url).href;
 
-/** No package index: everything that Python may import is in the two archives. */
+/** No package index: everything that Python may import is in archives that the page hands over. */
 const NO_PACKAGES = {
   info: {
     abi_version: "2026_0",
@@ -22,27 +24,36 @@ const NO_PACKAGES = {
   packages: {},
 };
 
+/** Where the memory expects its archives, by names of LibraryMessage. */
+const SHELVES = Object.freeze({ stdlib: "/lib/python314.zip", core: "/lib/core.zip" });
+
 /**
- * Start Python and import the core.
+ * Start Python, with the core imported. What it imports later needs the library, which may come later.
  * @param {BootMessage} given
- * @returns {Promise<{core: Record<string, any>, install: (archives: ArrayBuffer[]) => void}>} core is `dicomveil.browser`
+ * @returns {Promise<{core: Record<string, any>, stock: (library: LibraryMessage) => void,
+ *   install: (archives: ArrayBuffer[]) => void}>} core is `dicomveil.browser`
  */
 export async function startPython(given) {
   const stdlib = `${HERE}python/stdlib.zip`;
-  answerFromMemory(given, stdlib);
+  answerRequests(given, stdlib);
   const python = await loadPyodide({
     indexURL: `${HERE}pyodide/`,
     stdLibURL: stdlib,
     packageBaseUrl: `${HERE}pyodide/`,
     lockFileContents: NO_PACKAGES,
-    createPyodideModule,
+    ...rememberedBy(given.memory, createPyodideModule),
     // Warnings and tracebacks of Python hold attribute values: they go nowhere.
     stdout: () => {},
     stderr: () => {},
   });
-  python.FS.writeFile("/lib/core.zip", new Uint8Array(given.core), { canOwn: true });
-  python.runPython('import sys; sys.path.insert(0, "/lib/core.zip")');
-  return { core: python.pyimport("dicomveil.browser"), install: (archives) => installInto(python, archives) };
+  return {
+    core: python.pyimport("dicomveil.browser"),
+    stock: ({ stdlib, core }) => {
+      python.FS.writeFile(SHELVES.stdlib, new Uint8Array(stdlib), { canOwn: true });
+      python.FS.writeFile(SHELVES.core, new Uint8Array(core), { canOwn: true });
+    },
+    install: (archives) => installInto(python, archives),
+  };
 }
 
 /**
@@ -56,14 +67,14 @@ function installInto(python, archives) {
 }
 
 /**
- * Replace the two calls by which Pyodide would load its files.
+ * Replace the two calls by which Pyodide would load its files. Of the standard library it needs none to start.
  * @param {BootMessage} given
  * @param {string} stdlib
  */
-function answerFromMemory(given, stdlib) {
+function answerRequests(given, stdlib) {
   globalThis.fetch = async (request) => {
     const address = String(request);
-    if (address === stdlib) return new Response(given.stdlib);
+    if (address === stdlib) return new Response();
     if (address.endsWith(".wasm")) return new Response(null); // not read: the compiled module is below
     return new Response(null, { status: 404 });
   };

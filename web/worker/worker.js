@@ -12,6 +12,9 @@ import { seal } from "./seal.js";
 let core;
 /** @type {(archives: ArrayBuffer[]) => void} */
 let install;
+/** @type {(library: import("../contract.js").LibraryMessage) => void} */
+let stock;
+const stocked = /** @type {PromiseWithResolvers<void>} */ (Promise.withResolvers());
 
 /** @param {WorkerMessage} message @param {Transferable[]} [transfer] */
 const tell = (message, transfer = []) => self.postMessage(message, { transfer });
@@ -109,13 +112,19 @@ let turn = Promise.resolve();
 function enqueue(message) {
   const { file } = message.args;
   const ahead = file instanceof Blob ? readAhead(file) : null;
+  // Settings need no more than what Python has in its memory; all else may import what it uses first.
+  if (message.op !== "configure") turn = turn.then(() => stocked.promise);
   turn = turn.then(() => answer(message, ahead));
 }
 
 self.onmessage = async ({ data }) => {
   if (data.kind === "call") return enqueue(data);
+  if (data.kind === "library") {
+    stock(data);
+    return stocked.resolve();
+  }
   try {
-    ({ core, install } = await startPython(data));
+    ({ core, install, stock } = await startPython(data));
   } catch {
     return tell({ kind: "broken", stage: "python" });
   }
