@@ -25,15 +25,16 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 import browsers
 import carrying
 import environment
+import peers
 import serving
 import synthetic
 from places import DIST, HERE, ROOT, BuildError
 from resolving import PYODIDE
+from rows import MB, Row, show
 
 if TYPE_CHECKING:
     from dicomveil.pipeline import Session
 
-MB = 1 << 20
 PATIENCE = 300_000  # ms
 BOOTS = 5
 VISITS = 3  # of a profile: cold, one while the browser fills its caches, warm
@@ -74,14 +75,6 @@ async () => {
   return {heads: await timed(heads), whole: await timed(whole)};
 }
 """
-
-
-class Row(NamedTuple):
-    """A line of the table. `budget` is text, or empty where there is none."""
-
-    what: str
-    measured: str
-    budget: str = ""
 
 
 @contextmanager
@@ -424,16 +417,10 @@ def download() -> list[Row]:
     first = sum(size for name, size in sizes.items() if name not in late)
     ready = first - sum(sizes[name] for name in after)
     return [
-        Row("loaded until the page is ready, brotli", f"{ready / 1e6:.1f} MB", "6 MB"),
-        Row("  with what it loads meanwhile and after that", f"{first / 1e6:.1f} MB"),
+        Row("first load, brotli, without pixels' part", f"{first / 1e6:.1f} MB", "6 MB"),
+        Row("  until Python starts", f"{ready / 1e6:.1f} MB"),
         Row("  with pixels' part", f"{sum(sizes.values()) / 1e6:.1f} MB", "11 MB"),
     ]
-
-
-def show(rows: list[Row]) -> None:
-    """Print lines of the table."""
-    for row in rows:
-        print(f"{row.what:<48} {row.measured:<24} {row.budget}".rstrip(), flush=True)
 
 
 def main() -> int:
@@ -448,6 +435,7 @@ def main() -> int:
         folder = Path(name) / "slices"
         synthetic.write_ct_series(folder, count)
         show(cpython(folder))
+        show(peers.rows(peers.compare(folder, Path(name))))
         options = browsers.launch_options(browsers.find())
         show(boot(lambda profile: playwright.chromium.launch_persistent_context(profile, **options), url))
         browser = playwright.chromium.launch(**options)

@@ -23,7 +23,7 @@ from e2e.journey import (
     state,
     workers,
 )
-from playwright.sync_api import FilePayload, Page, Worker, expect
+from playwright.sync_api import FilePayload, Page, Route, Worker, expect
 from pydicom.dataset import Dataset
 
 import builders
@@ -297,6 +297,26 @@ def test_what_waits_behind_slow_files_is_done_by_whoever_is_free(ready: Page) ->
     expect(ready.get_by_test_id("status")).to_have_attribute("data-done", done, timeout=25_000)
     ready.get_by_test_id("cancel").click()
     state(ready, "review")
+
+
+def test_a_worker_whose_memory_has_grown_is_replaced_between_files(page: Page, server: Server) -> None:
+    """With a limit that every worker is above, others take over, and every file comes out clean."""
+
+    def small(route: Route) -> None:
+        answer = route.fetch()
+        script = answer.text()
+        assert script.count("2 ** 30") == 1
+        route.fulfill(response=answer, body=script.replace("2 ** 30", "2 ** 20"))
+
+    page.route("**/worker/worker.js", small)
+    began: list[Worker] = []
+    page.on("worker", lambda worker: began.append(worker))  # noqa: PLW0108 - Playwright marks it
+    page.goto(server.url)
+    state(page, "empty")
+    open_files(page, [payload(builders.ct(number=number), f"{number}.dcm") for number in range(1, 9)])
+    clean(page)
+    assert {(found.status, found.code) for found in rows(page)} == {("clean", None)}
+    assert len(began) > len(workers(page))
 
 
 def test_cancel_while_reading_keeps_what_was_read(ready: Page) -> None:

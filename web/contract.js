@@ -1,13 +1,14 @@
 // The one file that page and worker share: what crosses between them, and nothing else.
 //
 // Page -> worker   {kind: "boot", wasm, memory}          once; the worker has no network of its own
-//                  {kind: "library", stdlib, core}       once: what Python may still import
+//                  {kind: "library", stdlib, core}       once, when it is ready, before all calls: what Python imports and reads later
 //                  {kind: "call", id, op, args}          one question; answered exactly once
 // Worker -> page   {kind: "alive", lock}                 the worker holds this Web Lock for as long as it lives
 //                  {kind: "ready", versions}             Python runs
 //                  {kind: "broken", stage}               it could not start
 //                  {kind: "answer", id, value}           value is a plain object or null
 //                  {kind: "answer", id, error: {code, tag}}   fixed codes; never a text, since texts may hold values
+//                  both with {full: true} when its memory, which never shrinks, has grown large
 
 /**
  * What a worker can be asked to do.
@@ -36,7 +37,7 @@ export const PIXELS_NOT_LOADED = "pixels-not-loaded";
  * @typedef {{kind: "library", stdlib: ArrayBuffer, core: ArrayBuffer}} LibraryMessage
  * @typedef {{kind: "call", id: number, op: Op, args: Record<string, unknown>}} CallMessage
  * @typedef {{kind: "alive", lock: string} | {kind: "ready", versions: Versions} | {kind: "broken", stage: string}
- *   | {kind: "answer", id: number, value?: unknown, error?: Failure}} WorkerMessage
+ *   | {kind: "answer", id: number, value?: unknown, error?: Failure, full?: boolean}} WorkerMessage
  */
 
 /**

@@ -35,6 +35,10 @@ from dicomveil.viewing import frame_view, header_view
 from dicomveil.viewing import summary as summary_view
 
 _MAX_TABLES = 32
+#: Bytes: a read that begins so near behind the last one goes on; what is read ahead then, first and at most.
+_STEP = 1 << 20
+_AHEAD_FIRST = 128 << 10
+_AHEAD_MOST = 4 << 20
 _REPORTED = ("sop_class", "transfer_syntax", "actions", "warnings", "pixels")
 
 
@@ -84,17 +88,32 @@ class _State:
 
 
 class _JsSource:
-    """A File of the page, read in pieces by the worker."""
+    """A File of the page, read in pieces by the worker.
+
+    Each read of a browser takes about as long as reading a megabyte: who goes through a file in small steps,
+    as from fragment to fragment (PS3.5 A.4), is given what lies ahead with what was asked for.
+    """
 
     def __init__(self, handle: int, size: int) -> None:
         self._handle = handle
         self.size = size
+        self._window, self._base, self._ahead = b"", 0, 0
+        self._last, self._end = 0, -_STEP  #: the last read began and ended there
 
     def read(self, offset: int, length: int) -> bytes:
         length = max(0, min(length, self.size - offset))
-        if not length:
-            return b""
-        return _State.read(self._handle, offset, length).to_bytes()
+        at = offset - self._base
+        if at >= 0 and at + length <= len(self._window):
+            return self._window[at : at + length]
+        step = self._last < offset < self._end + _STEP
+        self._ahead = min(max(2 * self._ahead, _AHEAD_FIRST), _AHEAD_MOST) if step else 0
+        wanted = min(max(length, self._ahead), self.size - offset)
+        data = _State.read(self._handle, offset, wanted).to_bytes()
+        self._last, self._end = offset, offset + len(data)
+        if wanted > _AHEAD_MOST:
+            return data  # a large frame is not held twice
+        self._window, self._base = data, offset
+        return data[:length]
 
 
 def _answer(work: Callable[[], Any]) -> str:

@@ -49,6 +49,7 @@ export class Lane {
 
   /** Whether a job may be posted now. @param {Job} job */
   takes(job) {
+    if (this.link.full) return false;
     if (!this.#jobs.length) return true;
     return !this.#isSlow && this.#jobs.length < MOST && [...this.#jobs, job].every(isShort);
   }

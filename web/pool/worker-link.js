@@ -20,6 +20,7 @@ const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy("dicom
 
 export class WorkerLink {
   #worker;
+  #library;
   #next = 0;
   /** @type {Map<number, {resolve: (value: any) => void, reject: (error: Error) => void}>} */
   #waiting = new Map();
@@ -28,6 +29,8 @@ export class WorkerLink {
   #end = /** @type {PromiseWithResolvers<string>} */ (Promise.withResolvers());
   /** The settings that it works with, as the pool sent them. @type {object|null} */
   settings = null;
+  /** Its memory has grown so large that another should go on. */
+  full = false;
   /** numpy and imagecodecs are installed. */
   hasPixels = false;
 
@@ -46,11 +49,7 @@ export class WorkerLink {
     this.#boot.promise.catch(() => {});
     const missing = () => this.end("assets-missing");
     assets.then((given) => this.#worker.postMessage({ kind: "boot", ...given }), missing);
-    // Copying the library would take time from the start: it follows when Python runs.
-    this.#boot.promise.then(
-      () => library.then((given) => this.#worker.postMessage({ kind: "library", ...given }), missing),
-      () => {},
-    );
+    this.#library = library;
     const limit = setTimeout(() => this.end("boot-failed"), BOOT_LIMIT_MS);
     this.#boot.promise.then(
       () => clearTimeout(limit),
@@ -98,16 +97,27 @@ export class WorkerLink {
     this.#waiting.clear();
   }
 
+  /** Python runs: hand over what it imports and reads from now on, before the first call. @param {Versions} versions */
+  async #stock(versions) {
+    try {
+      this.#worker.postMessage({ kind: "library", ...(await this.#library) });
+      this.#boot.resolve(versions);
+    } catch {
+      this.end("assets-missing");
+    }
+  }
+
   /** @param {WorkerMessage} message */
   #hear(message) {
     if (message.kind === "alive") {
       // Granted when the worker is gone: it holds this lock for life.
       navigator.locks.request(message.lock, () => this.end("worker-crashed"));
-    } else if (message.kind === "ready") this.#boot.resolve(message.versions);
+    } else if (message.kind === "ready") this.#stock(message.versions);
     else if (message.kind === "broken") this.end("boot-failed");
     else {
       const waiting = this.#waiting.get(message.id);
       this.#waiting.delete(message.id);
+      this.full ||= message.full === true;
       if (message.error) waiting?.reject(rewrap(message.error));
       else waiting?.resolve(message.value);
     }

@@ -1,5 +1,6 @@
-// The pool: at least two workers, at most four. A worker that crashes or stalls fails the one file it was at, is
-// replaced, and gets the settings again. Cancelling ends what does not soon answer by itself.
+// The pool: as many workers as the computer has processors and gigabytes of memory, from two to eight. A worker that
+// crashes or stalls fails the one file it was at, is replaced, and gets the settings again; so is, between two files, one
+// whose memory has grown large. Cancelling ends what does not soon answer by itself.
 
 import { PIXELS_NOT_LOADED } from "../contract.js";
 import { CodedError, codeOf } from "../errors.js";
@@ -16,8 +17,11 @@ const STALL_MS_PER_BYTE = 100 / 1e6;
 /** Workers that fail to boot this often in a row are not tried again. */
 const MAX_FAILED_BOOTS = 3;
 
+/** Memory of the computer, where the browser tells; a worker needs about 0.1 of it. */
+const gigabytes = () => /** @type {{deviceMemory?: number}} */ (navigator).deviceMemory ?? 4;
+
 export class WorkerPool {
-  #size = Math.max(2, Math.min(navigator.hardwareConcurrency || 2, 4));
+  #size = Math.max(2, Math.min(navigator.hardwareConcurrency || 2, gigabytes(), 8));
   /** @type {Set<Lane>} */
   #lanes = new Set();
   /** @type {Job[]} */
@@ -159,6 +163,7 @@ export class WorkerPool {
         job.reject(/** @type {Error} */ (error));
       }
     }
+    if (lane.link.full && !lane.depth) lane.link.end("worker-full"); // nobody waits for it: no file hears of this
     this.#next();
   }
 

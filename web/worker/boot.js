@@ -28,10 +28,10 @@ const NO_PACKAGES = {
 const SHELVES = Object.freeze({ stdlib: "/lib/python314.zip", core: "/lib/core.zip" });
 
 /**
- * Start Python, with the core imported. What it imports later needs the library, which may come later.
+ * Start Python, with the core imported. What it imports or reads later needs the library.
  * @param {BootMessage} given
  * @returns {Promise<{core: Record<string, any>, stock: (library: LibraryMessage) => void,
- *   install: (archives: ArrayBuffer[]) => void}>} core is `dicomveil.browser`
+ *   install: (archives: ArrayBuffer[]) => void, heap: () => number}>} core is `dicomveil.browser`, heap in bytes
  */
 export async function startPython(given) {
   const stdlib = `${HERE}python/stdlib.zip`;
@@ -53,6 +53,7 @@ export async function startPython(given) {
       python.FS.writeFile(SHELVES.core, new Uint8Array(core), { canOwn: true });
     },
     install: (archives) => installInto(python, archives),
+    heap: () => python._module.HEAPU8.length,
   };
 }
 

@@ -8,13 +8,17 @@ import { seal } from "./seal.js";
 /** @typedef {import("../contract.js").CallMessage} CallMessage */
 /** @typedef {import("../contract.js").WorkerMessage} WorkerMessage */
 
+/** A memory of so many bytes is not kept for the next files. */
+const FULL = 2 ** 30;
+
 /** @type {Record<string, any>} */
 let core;
 /** @type {(archives: ArrayBuffer[]) => void} */
 let install;
 /** @type {(library: import("../contract.js").LibraryMessage) => void} */
 let stock;
-const stocked = /** @type {PromiseWithResolvers<void>} */ (Promise.withResolvers());
+/** @type {() => number} */
+let heap;
 
 /** @param {WorkerMessage} message @param {Transferable[]} [transfer] */
 const tell = (message, transfer = []) => self.postMessage(message, { transfer });
@@ -87,12 +91,17 @@ async function answer({ id, op, args }, ahead) {
     const value = await ops[op](args, await ahead);
     const { code, tag = null } = /** @type {{code?: string|null, tag?: number|null}} */ (value);
     // That a file is refused is what these two answer; from the others a code is an error.
-    if (code && op !== "inspect" && op !== "clean") tell({ kind: "answer", id, error: { code, tag } });
-    else tell({ kind: "answer", id, value }, op === "frame" ? [/** @type {any} */ (value).data.buffer] : []);
+    const full = heap() > FULL;
+    if (code && op !== "inspect" && op !== "clean") tell({ kind: "answer", id, error: { code, tag }, full });
+    else
+      tell(
+        { kind: "answer", id, value, full },
+        op === "frame" ? [/** @type {any} */ (value).data.buffer] : [],
+      );
   } catch (error) {
     // The text of an error may hold patient data: only its kind decides what the page hears.
     const code = error instanceof DOMException ? "unreadable" : "internal-error";
-    tell({ kind: "answer", id, error: { code } });
+    tell({ kind: "answer", id, error: { code }, full: heap() > FULL });
   }
 }
 
@@ -112,19 +121,14 @@ let turn = Promise.resolve();
 function enqueue(message) {
   const { file } = message.args;
   const ahead = file instanceof Blob ? readAhead(file) : null;
-  // Settings need no more than what Python has in its memory; all else may import what it uses first.
-  if (message.op !== "configure") turn = turn.then(() => stocked.promise);
   turn = turn.then(() => answer(message, ahead));
 }
 
 self.onmessage = async ({ data }) => {
   if (data.kind === "call") return enqueue(data);
-  if (data.kind === "library") {
-    stock(data);
-    return stocked.resolve();
-  }
+  if (data.kind === "library") return stock(data);
   try {
-    ({ core, install, stock } = await startPython(data));
+    ({ core, install, stock, heap } = await startPython(data));
   } catch {
     return tell({ kind: "broken", stage: "python" });
   }
