@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from pydicom.uid import (
     CTImageStorage,
     EnhancedCTImageStorage,
     ExplicitVRLittleEndian,
+    SecondaryCaptureImageStorage,
     generate_uid,
 )
 
@@ -83,3 +86,59 @@ def write_multiframe(path: Path, frames: int) -> None:
         file.seek(-4, 2)
         file.write(length.to_bytes(4, "little"))
         file.truncate(file.tell() + length)
+
+
+#: Images of a series, and files that are not DICOM for each hundred images, in a made-up archive.
+SERIES_LENGTH = 250
+JUNK_PER_HUNDRED = 1
+
+
+def write_archive(folder: Path, images: int) -> int:
+    """Write small images of many patients as an archive exports them; return how many need a look.
+
+    Series of 250 images of 16 by 16 pixels, two series a study, two studies a patient; every tenth series is
+    of screen captures, which need a look. Among them lie files that are not DICOM. The bytes of a series come
+    from one template, in which the numbers of the image are put: 10,000 files are written in a second.
+    """
+    marks = ("1.2.826.0.1.3680043.10.9999.7777777.55555.1", 55555)
+    attention = 0
+    for first in range(0, images, SERIES_LENGTH):
+        series = first // SERIES_LENGTH
+        risky = _is_risky(series)
+        template = _template(series, *marks)
+        place = folder / f"PAT{series // 4:03}" / f"ST{series // 2:03}" / f"SE{series:03}"
+        place.mkdir(parents=True)
+        for number in range(first, min(first + SERIES_LENGTH, images)):
+            uid = marks[0].replace("7777777.55555", f"{7000000 + series}.{10000 + number % SERIES_LENGTH}")
+            content = template.replace(marks[0].encode(), uid.encode())
+            shown = f"{number % SERIES_LENGTH + 1:<6}"
+            content = content.replace(f"{marks[1]} ".encode(), shown.encode())
+            (place / f"IM{number:05}").write_bytes(content)
+            attention += risky
+            if number % 100 < JUNK_PER_HUNDRED:
+                (place / f"viewer-{number:05}.txt").write_bytes(b"not an image\r\n" * 20)
+    return attention
+
+
+def _is_risky(series: int) -> bool:
+    return series % 10 == 9
+
+
+def _template(series: int, uid: str, number: int) -> bytes:
+    """Encode an image of a series; `uid` and `number` stand for those of each."""
+    risky = _is_risky(series)
+    ds = _instance(SecondaryCaptureImageStorage if risky else CTImageStorage, number)
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID(uid)
+    ds.PatientName, ds.PatientID = f"Bench^Number{series // 4}", f"BENCH-{series // 4:04}"
+    for keyword, of in (("StudyInstanceUID", series // 2), ("SeriesInstanceUID", series)):
+        setattr(ds, keyword, generate_uid(entropy_srcs=["archive", keyword, str(of)]))
+    ds.StudyDate = f"{date(2020, 1, 1) + timedelta(days=series // 2):%Y%m%d}"
+    ds.AccessionNumber, ds.StudyID = f"ACC-{series // 2:05}", f"S{series // 2:05}"
+    ds.SeriesNumber, ds.SeriesDescription = series % 2 + 1, "CAPTURES" if risky else "AXIAL 2.0 B30f"
+    ds.Modality, ds.ImageType = ("OT" if risky else "CT"), ["ORIGINAL", "PRIMARY", "AXIAL"]
+    ds.Rows = ds.Columns = 16
+    ds.PixelData = bytes(range(256)) * 2
+    ds.remove_private_tags()
+    with io.BytesIO() as file:
+        ds.save_as(file, enforce_file_format=True)
+        return file.getvalue()

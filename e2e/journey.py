@@ -129,7 +129,7 @@ def choose(page: Page, name: str) -> None:
     page.evaluate(
         "() => document.querySelectorAll('.series-toggle[aria-expanded=false]').forEach(b => b.click())"
     )
-    row(page, name).locator("button").click()
+    row(page, name).click()
     expect(row(page, name)).to_have_attribute("aria-current", "true")
 
 

@@ -59,7 +59,7 @@ def kinds() -> list[bytes]:
 
 def cover(page: Page, name: str) -> bool:
     """Choose a file; if it is shown, add an area to all its frames and look at what needs a look."""
-    page.get_by_test_id("files").locator(".row-button").filter(has_text=name).evaluate("(b) => b.click()")
+    page.get_by_test_id("files").locator(".row").filter(has_text=name).evaluate("(b) => b.click()")
     chosen = page.get_by_test_id("files").locator("[aria-current=true]")
     expect(chosen).to_contain_text(name)
     stage_box = page.locator(".stage-box")

@@ -51,7 +51,7 @@ def test_broken_streams_do_not_stop_the_page(ready: Page) -> None:
     undecodable: list[str] = []
     started = time.monotonic()
     for file in files:
-        ready.get_by_test_id("files").locator(".row-button").filter(has_text=file["name"]).evaluate(
+        ready.get_by_test_id("files").locator(".row").filter(has_text=file["name"]).evaluate(
             "(button) => button.click()"
         )
         expect(row(ready, file["name"])).to_have_attribute("aria-current", "true")

@@ -438,3 +438,21 @@ def test_the_chosen_file_is_described(ready: Page) -> None:
     choose(ready, "seven.dcm")
     shown(ready)
     expect(ready.get_by_test_id("detail-facts")).to_contain_text("MR Image Storage")
+
+
+def test_the_library_may_come_late(page: Page, server: Server) -> None:
+    """Python starts before it has what it imports later: no file is refused for it."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/python/core.zip", hold)
+    page.goto(server.url)
+    page.wait_for_timeout(1500)
+    (route,) = held
+    route.continue_()
+    state(page, "empty")
+    open_files(page, [payload(builders.ct(number=number), f"{number}.dcm") for number in range(1, 9)])
+    clean(page)
+    assert statuses(page) == ["clean"] * 8

@@ -125,7 +125,7 @@ def test_a_picture_behind_the_list_is_not_seen(ready: Page) -> None:
     open_files(ready, [payload(screen())])
     ready.wait_for_timeout(500)
     seen(ready, 0, 1)
-    row(ready, "image.dcm").locator("button").click()
+    row(ready, "image.dcm").click()
     seen(ready, 1, 1)
 
 
@@ -261,7 +261,7 @@ def test_what_is_drawn_behind_a_dialog_was_not_seen(ready: Page) -> None:
     shown(ready)
     seen(ready, 1, 3)
     ready.get_by_test_id("shortcuts").click()
-    row(ready, "2.dcm").locator("button").evaluate("(button) => button.click()")
+    row(ready, "2.dcm").evaluate("(row) => row.click()")
     expect(row(ready, "2.dcm")).to_have_attribute("aria-current", "true")
     shown(ready)
     ready.wait_for_timeout(400)

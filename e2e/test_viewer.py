@@ -379,7 +379,7 @@ def test_a_choice_of_another_image_stops_the_film_of_a_series(ready: Page) -> No
     shown(ready)
     ready.get_by_test_id("play").click()
     expect(row(ready, "3.dcm")).to_have_attribute("aria-current", "true", timeout=WAIT)
-    row(ready, "2.dcm").locator("button").click()
+    row(ready, "2.dcm").click()
     expect(ready.get_by_test_id("play")).to_have_attribute("aria-label", "Play")
     shown(ready)
     ready.wait_for_timeout(400)

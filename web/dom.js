@@ -1,4 +1,4 @@
-// Two lines of DOM that every component needs.
+// What every component needs of the DOM.
 
 /**
  * An element with properties and children.
@@ -33,4 +33,23 @@ export function byTestId(id) {
   if (!element) throw new Error(`no element ${id}`);
   found.set(id, element);
   return element;
+}
+
+/** The browser paints no more often. */
+const FRAME_MS = 16;
+
+/** Draw at once, and then once for all that comes within a frame; by timer, since a hidden page has no frames. @param {() => void} draw */
+export function paced(draw) {
+  let [waits, again] = [false, false];
+  const run = () => {
+    again = waits;
+    if (waits) return;
+    waits = true;
+    setTimeout(() => {
+      waits = false;
+      if (again) run();
+    }, FRAME_MS);
+    draw();
+  };
+  return run;
 }

@@ -38,8 +38,8 @@ const list = /** @type {FileList} */ (byTestId("files"));
 list.connect(session, pool);
 /** @type {ImageViewer} */ (byTestId("viewer")).connect(session, pool);
 /** @type {HeaderView} */ (document.querySelector("header-view")).connect(session, pool);
-connectDetail(session);
-connectActions(session, sharing);
+connectDetail(session, list);
+connectActions(session, sharing, list);
 // What leaves is what was decided last: a decision taken meanwhile stops whatever is being saved or sent.
 session.addEventListener("results-voided", () => {
   if (sharing.busy) notify("decision-changed");

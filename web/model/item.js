@@ -8,6 +8,9 @@
 
 import { everyFrameHasOne, Sight } from "./sight.js";
 
+/** Failures that have nothing to do with the file itself: trying again may do. */
+const PASSING = new Set(["worker-crashed", "worker-stalled", "unreadable", "assets-missing"]);
+
 export class Item {
   /** @type {Inspection|null} */
   info = null;
@@ -34,6 +37,8 @@ export class Item {
   sending = false;
   /** Why the last upload failed. @type {string|null} */
   uploadCode = null;
+  /** As what it is counted (`factsOf`); 0: not yet. */
+  counted = 0;
 
   /** @param {number} index  order of opening, from 0 @param {File} file @param {string} path  for display only */
   constructor(index, file, path) {
@@ -49,6 +54,11 @@ export class Item {
     if (this.refusal || this.failure) return "refused";
     if (!this.info) return "reading";
     return this.needsEyes ? "attention" : "ready";
+  }
+
+  /** `clean` would clean it now: readable, not yet clean, and nothing left to look at. */
+  get cleanable() {
+    return this.status === "ready" || PASSING.has(this.failure?.code ?? "");
   }
 
   /** At risk of burned-in text, and not settled: confirmed, or seen and then covered in every frame. */

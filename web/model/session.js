@@ -1,9 +1,10 @@
 // The session: the open files, the state of the page, and what a person decided. No DOM, no Python, no network.
 //
-// Events: "state-changed", "items-changed" {items}, "items-cleared", "items-dropped" {items},
+// Events: "state-changed", "items-changed" {items}, "items-cleared",
 // "selection-changed", "input-failed" {code}, "results-voided" (what is being saved or sent no longer holds).
 
 import { CodedError, codeOf } from "../errors.js";
+import { Counts, factsOf } from "./counts.js";
 import { each } from "./each.js";
 import { Item } from "./item.js";
 
@@ -12,8 +13,6 @@ import { Item } from "./item.js";
 /** @typedef {import("../contract.js").Redaction} Redaction */
 
 const UNDER_WAY = 12;
-/** Failures that have nothing to do with the file itself: trying again may do. */
-const PASSING = new Set(["worker-crashed", "worker-stalled", "unreadable", "assets-missing"]);
 /** Changes of rows are told together, this often. */
 const TELL_MS = 60;
 
@@ -28,6 +27,8 @@ export class Session extends EventTarget {
   items = [];
   /** @type {Item|null} */
   selected = null;
+  /** How many items are in which state. Up to date when events are told. */
+  counts = new Counts();
   #pool;
   #booted = false;
   #abort = new AbortController();
@@ -38,6 +39,8 @@ export class Session extends EventTarget {
   #queue = Promise.resolve();
   /** Series (their UIDs) of which an image is covered. @type {Set<string>} */
   #covered = new Set();
+  /** By the UID of their series. @type {Map<string, Item[]>} */
+  #series = new Map();
   /** Additions that wait or run. */
   #additions = 0;
 
@@ -95,17 +98,18 @@ export class Session extends EventTarget {
     try {
       const info = await this.#pool.run(signal, "inspect", { file: item.file });
       if (info.status === "refused") item.refusal = { code: info.code, tag: info.tag };
-      item.info = info.status === "refused" && !info.series?.uid ? null : info;
-      item.suspect = this.#covered.has(item.info?.series.uid ?? "");
+      if (info.status === "refused" && !info.series?.uid) return;
+      const { uid } = info.series;
+      item.info = info;
+      item.suspect = this.#covered.has(uid);
+      if (!uid || this.items[item.index] !== item) return; // forgotten meanwhile
+      const others = this.#series.get(uid);
+      if (others) others.push(item);
+      else this.#series.set(uid, [item]);
     } catch (error) {
       if (codeOf(error) !== "cancelled")
         item.refusal = { code: codeOf(error), tag: error instanceof CodedError ? error.tag : null };
     }
-  }
-
-  /** What `clean` would clean now: not yet clean, readable, and nothing left to look at. */
-  get cleanable() {
-    return this.items.filter((item) => item.status === "ready" || PASSING.has(item.failure?.code ?? ""));
   }
 
   /** Clean everything that can be; ends in `done`, or in `review` when cancelled. */
@@ -115,7 +119,7 @@ export class Session extends EventTarget {
   }
 
   async #clean() {
-    const items = this.cleanable;
+    const items = this.items.filter((item) => item.cleanable);
     for (const item of items) item.failure = null;
     this.#begin("cleaning", items.length);
     const signal = this.#abort.signal;
@@ -155,8 +159,10 @@ export class Session extends EventTarget {
   clear() {
     this.cancel();
     this.items = [];
+    this.counts = new Counts();
     this.#changed.clear();
     this.#covered.clear();
+    this.#series.clear();
     this.select(null);
     this.#emit("items-cleared");
     this.#enter("empty");
@@ -169,16 +175,9 @@ export class Session extends EventTarget {
     this.#emit("selection-changed");
   }
 
-  /** @param {Item} item */
+  /** @param {Item} item @returns {Item[]} */
   seriesOf(item) {
-    const uid = item.info?.series.uid;
-    return uid ? this.items.filter((other) => other.info?.series.uid === uid) : [item];
-  }
-
-  /** How many of the images that need a look have had one. */
-  get looked() {
-    const atRisk = this.items.filter((item) => item.atRisk && !item.refusal);
-    return { seen: atRisk.filter((item) => item.seen || item.confirmed).length, all: atRisk.length };
+    return this.#series.get(item.info?.series.uid ?? "") ?? [item];
   }
 
   /**
@@ -224,8 +223,7 @@ export class Session extends EventTarget {
 
   /** @param {Item[]} items */
   uploadsChanged(items) {
-    for (const item of items) if (this.items[item.index] === item) this.#changed.add(item);
-    this.#tell();
+    for (const item of items) this.#touch(item);
   }
 
   /** A decision on these files changed: their results are void. @param {Item[]} items */
@@ -241,11 +239,10 @@ export class Session extends EventTarget {
 
   /** @param {Item[]} gone */
   #drop(gone) {
-    if (!gone.length) return;
     const drop = new Set(gone);
+    for (const item of gone) this.#changed.delete(item); // nothing was told of them yet
     this.items = this.items.filter((item) => !drop.has(item));
     for (const [index, item] of this.items.entries()) item.index = index;
-    this.#emit("items-dropped", { items: gone });
   }
 
   /** @param {State} state @param {number} total */
@@ -277,6 +274,11 @@ export class Session extends EventTarget {
     if (!this.#changed.size) return;
     const items = [...this.#changed];
     this.#changed.clear();
+    for (const item of items) {
+      const facts = factsOf(item);
+      this.counts.move(item.counted, facts);
+      item.counted = facts;
+    }
     this.#emit("items-changed", { items });
   }
 

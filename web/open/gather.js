@@ -2,6 +2,9 @@
 
 /** @typedef {{file: File, path: string}} Input */
 
+/** IM2 before IM10. One for all: to make one for each comparison takes a tenth of a second in a folder of ten thousand. */
+const byName = new Intl.Collator(undefined, { numeric: true });
+
 /** @param {Iterable<File>} files @returns {Input[]} */
 export function fromFiles(files) {
   return Array.from(files, (file) => ({ file, path: file.webkitRelativePath || file.name }));
@@ -36,8 +39,7 @@ async function children(directory) {
   for (;;) {
     /** @type {FileSystemEntry[]} */
     const portion = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-    if (!portion.length)
-      return all.sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
+    if (!portion.length) return all.sort((a, b) => byName.compare(a.name, b.name));
     all.push(...portion);
   }
 }

@@ -35,6 +35,8 @@ export function crc32(bytes, before = 0) {
 }
 
 const CHUNK = 1 << 22;
+/** Blobs that are read together at most: putting them together takes the page a tenth of a millisecond each. */
+const TOGETHER = 64;
 
 /** @param {AbortSignal} signal @param {Blob} blob */
 export async function crc32OfBlob(signal, blob) {
@@ -44,4 +46,35 @@ export async function crc32OfBlob(signal, blob) {
     crc = crc32(new Uint8Array(await blob.slice(at, at + CHUNK).arrayBuffer()), crc);
   }
   return crc;
+}
+
+/**
+ * The CRC of each Blob, in order. Small ones are read together: every reading takes a way through the browser's process.
+ * @param {AbortSignal} signal @param {Iterable<Blob>} blobs @returns {AsyncGenerator<number>}
+ */
+export async function* crc32OfEach(signal, blobs) {
+  /** @type {Blob[]} */
+  let together = [];
+  let size = 0;
+  for (const blob of blobs) {
+    if (together.length === TOGETHER || (together.length && size + blob.size > CHUNK)) {
+      yield* await crcsOf(signal, together);
+      [together, size] = [[], 0];
+    }
+    together.push(blob);
+    size += blob.size;
+  }
+  yield* await crcsOf(signal, together);
+}
+
+/** @param {AbortSignal} signal @param {Blob[]} blobs  of no more than a chunk, or one */
+async function crcsOf(signal, blobs) {
+  if (blobs.length === 1) return [await crc32OfBlob(signal, blobs[0])];
+  signal.throwIfAborted();
+  const bytes = new Uint8Array(await new Blob(blobs).arrayBuffer());
+  let at = 0;
+  return blobs.map(({ size }) => {
+    at += size;
+    return crc32(bytes.subarray(at - size, at));
+  });
 }

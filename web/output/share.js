@@ -37,8 +37,21 @@ export async function report(pool, signal, items) {
       review: item.review,
     };
   });
-  const data = await pool.run(signal, "report", { files }, { urgent: true });
+  const data = await reported(pool, signal, files);
   return new Blob([`${JSON.stringify(data, null, 1)}\n`], { type: "application/json" });
+}
+
+/** Files that the core is asked about at once: ten thousand would keep the page waiting. */
+const SLICE = 500;
+
+/** @param {WorkerPool} pool @param {AbortSignal} signal @param {object[]} files */
+async function reported(pool, signal, files) {
+  /** @param {number} at */
+  const ask = (at) => pool.run(signal, "report", { files: files.slice(at, at + SLICE) }, { urgent: true });
+  const data = await ask(0);
+  for (let at = SLICE; at < files.length; at += SLICE)
+    for (const entry of (await ask(at)).files) data.files.push({ ...entry, input: data.files.length + 1 });
+  return data;
 }
 
 /** @param {Item[]} items @param {Blob} reportFile @returns {Promise<import("./zip.js").Entry[]>} */
@@ -63,7 +76,8 @@ export async function uploadOf(destination, items, receipts, changed) {
   const numbered = items.filter((item) => (names.get(item) ?? item.result?.name) !== item.result?.name);
   for (const item of numbered) item.uploadCode = "duplicate-instance";
   changed(numbered);
-  const waiting = items.filter((item) => item.result?.blob && !item.uploaded && !numbered.includes(item));
+  const twice = new Set(numbered);
+  const waiting = items.filter((item) => item.result?.blob && !item.uploaded && !twice.has(item));
   /** @type {Map<string, Item[]>} */
   const byUid = Map.groupBy(waiting, (item) => /** @type {any} */ (item.result).sop_instance_uid);
   const results = new Map(waiting.map((item) => [item, item.result]));

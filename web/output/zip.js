@@ -1,7 +1,7 @@
 // A ZIP of files that are not compressed (PKWARE APPNOTE 6.3.10), as a Blob of Blobs: the bytes of the images are never
 // copied into memory, only read once for their checksums. Every time stamp is 1980-01-01: it says nothing.
 
-import { crc32OfBlob } from "./crc32.js";
+import { crc32OfEach } from "./crc32.js";
 
 /** @typedef {{name: string, blob: Blob}} Entry */
 
@@ -9,6 +9,8 @@ const MAX32 = 0xffffffff;
 const MAX16 = 0xffff;
 const UTF8_NAMES = 0x0800;
 const DOS_DATE_1980 = 0x21;
+/** Parts that are put into one Blob: to put together those of ten thousand files at once would keep the page waiting. */
+const TOGETHER = 256;
 
 /** Little-endian fields one after the other. */
 class Fields {
@@ -77,6 +79,32 @@ function ending(count, size, offset) {
     .done();
 }
 
+/** What comes one after the other, as few Blobs. */
+class Parts {
+  size = 0;
+  /** @type {Blob[]} */
+  #blobs = [];
+  /** @type {(Uint8Array<ArrayBuffer>|Blob)[]} */
+  #open = [];
+
+  /** @param {(Uint8Array<ArrayBuffer>|Blob)[]} parts */
+  add(parts) {
+    for (const part of parts) this.size += part instanceof Blob ? part.size : part.length;
+    this.#open.push(...parts);
+    if (this.#open.length >= TOGETHER) this.#close();
+  }
+
+  #close() {
+    this.#blobs.push(new Blob(this.#open));
+    this.#open = [];
+  }
+
+  done() {
+    this.#close();
+    return this.#blobs;
+  }
+}
+
 /**
  * @param {AbortSignal} signal
  * @param {Entry[]} entries  names are unique
@@ -84,25 +112,20 @@ function ending(count, size, offset) {
  * @returns {Promise<Blob>}
  */
 export async function zip(signal, entries, progress = () => {}) {
-  /** @type {BlobPart[]} */
-  const body = [];
-  /** @type {BlobPart[]} */
-  const directory = [];
-  let offset = 0;
-  let directorySize = 0;
+  const [body, directory] = [new Parts(), new Parts()];
   const encoder = new TextEncoder();
-  for (const [index, { name, blob }] of entries.entries()) {
-    const crc = await crc32OfBlob(signal, blob);
+  let done = 0;
+  for await (const crc of crc32OfEach(
+    signal,
+    entries.map(({ blob }) => blob),
+  )) {
+    const { name, blob } = entries[done];
     const path = encoder.encode(name);
-    const local = localHeader(path, blob.size, crc);
-    const central = centralHeader(path, blob.size, crc, offset);
-    body.push(...local, blob);
-    directory.push(...central);
-    offset += local.reduce((sum, part) => sum + part.length, blob.size);
-    directorySize += central.reduce((sum, part) => sum + part.length, 0);
-    progress(index + 1);
+    directory.add(centralHeader(path, blob.size, crc, body.size));
+    body.add([...localHeader(path, blob.size, crc), blob]);
+    done += 1;
+    progress(done);
   }
-  return new Blob([...body, ...directory, ending(entries.length, directorySize, offset)], {
-    type: "application/zip",
-  });
+  const end = ending(entries.length, directory.size, body.size);
+  return new Blob([...body.done(), ...directory.done(), end], { type: "application/zip" });
 }

@@ -1,4 +1,5 @@
-// Small pictures of the rows that are in sight: one at a time, only while nobody waits for the workers, and never twice.
+// Small pictures of the lines that are in sight: one at a time, only while nobody waits for the workers. The last few
+// hundred are kept, for lines that come into sight again.
 
 import { el } from "../dom.js";
 import { Picture } from "../viewer/picture.js";
@@ -11,6 +12,8 @@ import { Picture } from "../viewer/picture.js";
 const SIDE = 64;
 /** Frames of more pixels cost more time than a small picture is worth. */
 const MOST_PIXELS = 5_000_000;
+/** Pictures that are kept; 16 kB each. */
+const KEPT = 400;
 /** A row that is only scrolled past is left alone. */
 const REST_MS = 150;
 
@@ -21,6 +24,8 @@ export class Thumbnails {
   #wanted = new Map();
   /** @type {WeakMap<Element, Item>} */
   #items = new WeakMap();
+  /** The one used last is the last. @type {Map<Item, ImageData>} */
+  #kept = new Map();
   #observer;
   #drawing = false;
 
@@ -33,22 +38,48 @@ export class Thumbnails {
     session.addEventListener("items-cleared", () => {
       this.#observer.disconnect();
       this.#wanted.clear();
+      this.#kept.clear();
     });
   }
 
   /** @param {Element} place  where the picture goes @param {Item} item */
   watch(place, item) {
     const { info } = item;
+    if (this.#items.get(place) === item) return;
     if (!info?.preview || item.refusal || info.rows * info.columns > MOST_PIXELS) return;
     this.#items.set(place, item);
+    this.#observer.unobserve(place); // so that it tells anew whether it is in sight
     this.#observer.observe(place);
+  }
+
+  /** It left the document. @param {Element} place */
+  forget(place) {
+    this.#observer.unobserve(place);
+    this.#wanted.delete(place);
+    this.#items.delete(place);
+  }
+
+  /** @param {Element} place @param {Item} item @param {ImageData} image */
+  #put(place, item, image) {
+    if (this.#items.get(place) !== item) return; // another line by now
+    const canvas = el("canvas", { width: image.width, height: image.height, ariaHidden: "true" });
+    canvas.getContext("2d")?.putImageData(image, 0, 0);
+    place.replaceChildren(canvas);
+    this.#wanted.delete(place);
+    this.#observer.unobserve(place);
+    this.#kept.delete(item);
+    this.#kept.set(item, image);
+    const [oldest] = this.#kept.keys();
+    if (this.#kept.size > KEPT) this.#kept.delete(oldest);
   }
 
   /** @param {IntersectionObserverEntry[]} entries */
   #seen(entries) {
     for (const { target, isIntersecting } of entries) {
       const item = this.#items.get(target);
-      if (isIntersecting && item) this.#wanted.set(target, item);
+      const kept = item && this.#kept.get(item);
+      if (isIntersecting && kept) this.#put(target, item, kept);
+      else if (isIntersecting && item) this.#wanted.set(target, item);
       else this.#wanted.delete(target);
     }
     this.#next();
@@ -80,10 +111,7 @@ export class Thumbnails {
     try {
       const picture = new Picture(await this.#pool.run(signal, "frame", { file: item.file, index }));
       const step = Math.max(1, Math.ceil(Math.max(picture.width, picture.height) / SIDE));
-      const image = picture.draw(picture.initial, step);
-      const canvas = el("canvas", { width: image.width, height: image.height, ariaHidden: "true" });
-      canvas.getContext("2d")?.putImageData(image, 0, 0);
-      place.replaceChildren(canvas);
+      this.#put(place, item, picture.draw(picture.initial, step));
     } catch {
       // the row stays without: the viewer says why
     }

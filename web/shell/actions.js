@@ -1,16 +1,16 @@
 // The buttons of the page, and when each of them is there.
 
-import { byTestId } from "../dom.js";
+import { byTestId, paced } from "../dom.js";
 import { onLanguage, t } from "../i18n.js";
 import { canSaveFolder } from "../output/save.js";
-import { tally } from "../review/tree.js";
 import { canSend } from "./destination.js";
 
 /** @typedef {import("../model/session.js").Session} Session */
 /** @typedef {import("./sharing.js").Sharing} Sharing */
+/** @typedef {import("../review/file-list.js").FileList} FileList */
 
-/** @param {Session} session @param {Sharing} sharing */
-export function connectActions(session, sharing) {
+/** @param {Session} session @param {Sharing} sharing @param {FileList} list */
+export function connectActions(session, sharing, list) {
   const on = (/** @type {string} */ id, /** @type {() => void} */ act) =>
     byTestId(id).addEventListener("click", act);
   on("clean", () => session.clean());
@@ -28,13 +28,13 @@ export function connectActions(session, sharing) {
   }
   on("start-over", () => session.clear());
   on("next-attention", () => {
-    const next = session.items.find((item) => item.status === "attention");
+    const next = list.nextToLookAt;
     if (next) session.select(next);
   });
   const draw = () => drawActions(session, sharing);
   session.addEventListener("state-changed", draw);
   session.addEventListener("items-changed", draw);
-  sharing.addEventListener("sharing-changed", draw);
+  sharing.addEventListener("sharing-changed", paced(draw));
   onLanguage(draw);
   draw();
 }
@@ -47,11 +47,11 @@ function show(id, shown) {
 /** @param {Session} session @param {Sharing} sharing */
 function drawActions(session, sharing) {
   const { state } = session;
-  const counts = tally(session.items);
+  const { counts } = session;
   const working = state === "reading" || state === "cleaning" || sharing.busy !== null;
-  const cleaned = counts.clean + counts.uploaded;
+  const cleaned = counts.of("clean") + counts.of("uploaded");
   const idle = !working && session.items.length > 0;
-  const cleanable = session.cleanable.length;
+  const cleanable = counts.of("cleanable");
   show("cancel", working);
   show("add-files", idle);
   show("add-folder", idle);
@@ -65,18 +65,17 @@ function drawActions(session, sharing) {
   show("save", leaving);
   show("save-folder", leaving && canSaveFolder);
   if (canSend) {
-    show("upload", leaving && counts.clean > 0);
-    byTestId("upload").textContent = t(
-      session.items.some((item) => item.uploadCode) ? "action.retry" : "action.upload",
-    );
+    show("upload", leaving && counts.of("clean") > 0);
+    byTestId("upload").textContent = t(counts.of("unsent") ? "action.retry" : "action.upload");
     show("pause", sharing.upload !== null);
     byTestId("pause").textContent = t(sharing.upload?.paused ? "action.proceed" : "action.pause");
     show("receipt", idle && state === "done" && sharing.receipted > 0);
   }
   show("report", idle && state === "done");
-  show("next-attention", counts.attention > 0);
-  byTestId("next-attention").textContent = t("list.next-attention", { count: counts.attention });
-  drawSeen(session.looked);
+  const attention = counts.of("attention");
+  show("next-attention", attention > 0);
+  byTestId("next-attention").textContent = t("list.next-attention", { count: attention });
+  drawSeen({ seen: counts.of("looked"), all: counts.of("risk") });
 }
 
 /** How many of the images that need a look had one. @param {{seen: number, all: number}} looked */

@@ -5,9 +5,10 @@ import { explain, onLanguage, t } from "../i18n.js";
 import { tagText } from "../review/header-view.js";
 
 /** @typedef {import("../model/session.js").Session} Session */
+/** @typedef {import("../review/file-list.js").FileList} FileList */
 
-/** @param {Session} session */
-export function connectDetail(session) {
+/** @param {Session} session @param {FileList} list */
+export function connectDetail(session, list) {
   const header = /** @type {HTMLElement} */ (document.querySelector("header-view"));
   const show = (/** @type {"image"|"header"} */ tab) => {
     byTestId("viewer").hidden = tab !== "image";
@@ -20,17 +21,15 @@ export function connectDetail(session) {
   byTestId("back").addEventListener("click", () => {
     document.body.classList.remove("detail-open"); // narrow screens show one of the two
   });
-  byTestId("files").addEventListener("click", (event) => {
-    if (/** @type {HTMLElement} */ (event.target).closest(".row-button, .series-toggle"))
-      document.body.classList.add("detail-open");
+  list.addEventListener("click", (event) => {
+    if (/** @type {HTMLElement} */ (event.target).closest(".row")) document.body.classList.add("detail-open");
   });
   byTestId("next-attention").addEventListener("click", () => document.body.classList.add("detail-open"));
   session.addEventListener("selection-changed", () => describe(session));
   session.addEventListener("state-changed", () => {
     if (session.state !== "review" || session.selected) return;
     // What needs a person comes first.
-    const first = session.items.find((item) => item.needsEyes) ?? session.items.find((item) => item.info);
-    session.select(first ?? session.items[0] ?? null);
+    session.select(list.nextToLookAt ?? list.first ?? null);
   });
   byTestId("remove-attribute").addEventListener("click", () => {
     const { selected } = session;

@@ -14,6 +14,7 @@ const LIST = [
       ["ctrl O", "open"],
       ["?", "list"],
       ["↑ ↓", "files"],
+      ["→ ←", "groups"],
     ],
   ],
   [

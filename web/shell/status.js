@@ -1,8 +1,8 @@
 // The state in words and as data for scripts, the line that says where data are, and notices.
 
-import { byTestId, el } from "../dom.js";
+import { byTestId, el, paced } from "../dom.js";
 import { explain, named, onLanguage, t } from "../i18n.js";
-import { tally } from "../review/tree.js";
+import { STATES } from "../model/counts.js";
 
 /** @typedef {import("../model/session.js").Session} Session */
 /** @typedef {import("./sharing.js").Sharing} Sharing */
@@ -12,13 +12,14 @@ const NOTICE_MS = 12_000;
 /** @param {Session} session @param {Sharing} sharing */
 export function connectStatus(session, sharing) {
   const draw = () => drawStatus(session, sharing);
-  for (const event of ["state-changed", "items-changed"]) session.addEventListener(event, draw);
+  session.addEventListener("state-changed", draw);
+  session.addEventListener("items-changed", draw);
   session.addEventListener("input-failed", (event) => notify(/** @type {CustomEvent} */ (event).detail.code));
   const drawAll = () => {
     draw();
     drawPrivacy(sharing);
   };
-  sharing.addEventListener("sharing-changed", drawAll);
+  sharing.addEventListener("sharing-changed", paced(drawAll));
   drawAll();
   onLanguage(drawAll);
 }
@@ -53,18 +54,10 @@ function statusText(session) {
   const { state, done, total } = session;
   if (state === "reading" || state === "cleaning") return t(`status.${state}`, { done, total });
   if (state === "failed") return explain("code", session.failure ?? "");
-  const counts = tally(session.items);
   if (state === "review" || state === "done") {
-    const parts = /** @type {(keyof typeof counts)[]} */ ([
-      "ready",
-      "attention",
-      "clean",
-      "uploaded",
-      "refused",
-    ]);
-    return parts
-      .filter((part) => counts[part])
-      .map((part) => t(`count.${part}`, { count: counts[part] }))
+    return STATES.map((of) => ({ of, count: session.counts.of(of) }))
+      .filter(({ count }) => count)
+      .map(({ of, count }) => t(`count.${of}`, { count }))
       .join(" · ");
   }
   return t(`status.${state}`);
