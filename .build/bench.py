@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -174,13 +175,19 @@ def receiving(seconds: float) -> list[Row]:
     """Measure the endpoint with many uploads at once, beside the same server that drops what it reads."""
     import uploads
 
-    kept, dropped = uploads.compare(seconds)
+    found = uploads.compare(seconds)
+    kept, dropped = found.kept, found.dropped
+    speed = statistics.median(one.bytes_a_second for one in kept)
+    processor = [uploads.an_instance(some, "processor") * 1000 for some in (kept, dropped)]
+    sending = [uploads.an_instance(some, "sending") * 1000 for some in (kept, dropped)]
     return [
-        Row(f"{uploads.AT_ONCE} uploads at once, kept / dropped", f"{kept.share(dropped):.2f} x", "0.5 x"),
-        Row("  kept, verified and on the disk", f"{kept.bytes_a_second / 1e6:.0f} MB/s"),
-        Row("  processor time an instance", f"{kept.processor * 1000:.1f} ms"),
-        Row("  errors", f"{kept.errors + dropped.errors}", "0"),
-        Row("  memory of the endpoint", f"{kept.memory / MB:.0f} MB"),
+        Row(f"{uploads.AT_ONCE} uploads at once, kept / dropped", f"{found.share:.2f} x", "0.5 x"),
+        Row(f"  in {len(kept)} rounds each", f"{found.shares[0]:.2f} to {found.shares[-1]:.2f} x"),
+        Row("  kept, verified and on the disk", f"{speed / 1e6:.0f} MB/s"),
+        Row("  processor time an instance, kept / dropped", f"{processor[0]:.2f} / {processor[1]:.2f} ms"),
+        Row("  the same of who sends", f"{sending[0]:.2f} / {sending[1]:.2f} ms"),
+        Row("  errors", f"{sum(one.errors for one in kept + dropped)}", "0"),
+        Row("  memory of the endpoint's processes", f"{found.memory / MB:.0f} MB"),
     ]
 
 
