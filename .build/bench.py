@@ -9,236 +9,40 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 import browsers
 import carrying
 import environment
 import peers
+import plotting
+import rows
 import scaling
-import serving
 import synthetic
-from places import DIST, HERE, ROOT, BuildError
-from processes import usage
+import visiting
+from places import CACHE, DIST, HERE, ROOT, BuildError
 from resolving import PYODIDE
 from rows import MB, Row, show
 
 if TYPE_CHECKING:
     from dicomveil.pipeline import Session
 
-PATIENCE = 300_000  # ms
-BOOTS = 5
-VISITS = 3  # of a profile: cold, one while the browser fills its caches, warm
-SETTLING = 2000  # ms after a visit: the second worker, and the browser's cache of compiled code
-
-# Notes, in the page, when each state began; runs before the page's own scripts.
-WATCH = """
-window.began = {};
-const note = () => {
-  const status = document.querySelector('[data-testid="status"]');
-  if (status) window.began[status.dataset.state] ??= performance.now();
-};
-new MutationObserver(note).observe(document, {subtree: true, childList: true, attributes: true});
-"""
-
-# Notes when a file input changed and when a button was clicked.
-NOTE_EVENTS = """
-() => {
-  window.happened = {};
-  for (const kind of ["change", "click"]) {
-    document.addEventListener(kind, () => { window.happened[kind] = performance.now(); }, true);
-  }
-}
-"""
-
-# The least that any page must do to these files: read each header, hand back parts; and to read them whole.
-FLOOR = """
-async () => {
-  const files = [...document.querySelector('[data-testid="open-folder"]').files];
-  const heads = async () => {
-    for (const file of files) {
-      const head = await file.slice(0, 65536).arrayBuffer();
-      new Blob([head, file.slice(65536)]);
-    }
-  };
-  const whole = async () => { for (const file of files) await file.arrayBuffer(); };
-  const timed = async (work) => { const t = performance.now(); await work(); return performance.now() - t; };
-  return {heads: await timed(heads), whole: await timed(whole)};
-}
-"""
+PLOT = CACHE / "benchmark" / "growth.svg"
+#: Ratios of a whole run on a quiet machine; `--keep` writes them, `--check` compares.
+BASELINE = HERE / "baseline.json"
 
 
-@contextmanager
-def served() -> Iterator[str]:
-    """Serve dist/; yield its address."""
-    with tempfile.TemporaryDirectory() as storage:
-        command = serving.receive_command(DIST, Path(storage), 0)
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        ) as process:
-            try:
-                lines = process.stdout or ()
-                yield next(line.strip() for line in lines if line.startswith("http"))
-            finally:
-                process.terminate()
-
-
-def state(page: Page, name: str) -> float:
-    """Wait for a state of the page; return when it began, in ms after navigation."""
-    status = '[data-testid="status"]'
-    page.locator(f'{status}[data-state="{name}"], {status}[data-state="failed"]').wait_for(
-        state="attached", timeout=PATIENCE
-    )
-    if page.get_by_test_id("status").get_attribute("data-state") == "failed":
-        raise BuildError(f"the page failed: {page.get_by_test_id('status').inner_text()}")
-    began: float = page.evaluate("name => window.began[name]", name)
-    return began
-
-
-def watch(page: Page, url: str) -> None:
-    """Open an address in a page that notes its states."""
-    page.add_init_script(WATCH)
-    page.goto(url)
-
-
-def open_page(context: BrowserContext, url: str) -> Page:
-    """Open a watched page."""
-    page = context.new_page()
-    watch(page, url)
-    return page
-
-
-def boot(launch: Callable[..., BrowserContext], url: str) -> list[Row]:
-    """Measure the time from navigation until the page is ready for files.
-
-    In profiles on disk: a private window has no cache for compiled code, so none of its visits is a warm one.
-    """
-    times: list[list[float]] = []
-    spent: list[float] = []
-    for _ in range(BOOTS):
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-            context = launch(profile)
-            visits = []
-            for _ in range(VISITS):
-                page = context.new_page()
-                before = usage().processor
-                watch(page, url)
-                visits.append(state(page, "empty"))
-                spent.append(usage().processor - before)
-                page.wait_for_timeout(SETTLING)
-                page.close()
-            times.append(visits)
-            context.close()
-    cold = statistics.median(visits[0] for visits in times)
-    warm = statistics.median(visits[-1] for visits in times)
-    return [
-        Row("page ready, cold profile", f"{cold / 1000:.2f} s", "1.5 s"),
-        Row("page ready, warm", f"{warm / 1000:.2f} s", "0.9 s; first version 1.2 s"),
-        Row("  processor time until then", f"{statistics.median(spent[VISITS - 1 :: VISITS]):.2f} s"),
-    ]
-
-
-def clean_folder(browser: Browser, url: str, folder: Path) -> dict[str, float]:
-    """Open a folder and clean it; return times in ms, memory in bytes, and how many came out clean."""
-    context = browser.new_context()
-    page = open_page(context, url)
-    state(page, "empty")
-    page.wait_for_timeout(1500)  # until every worker has started
-    before = usage()
-    page.evaluate(NOTE_EVENTS)
-    page.get_by_test_id("open-folder").set_input_files(folder)
-    opened = state(page, "review") - page.evaluate("() => window.happened.change")
-    page.get_by_test_id("clean").click()
-    cleaned = state(page, "done") - page.evaluate("() => window.happened.click")
-    after = usage()
-    clean = page.locator('[data-testid="files"] [data-status="clean"]').count()
-    done = page.get_by_test_id("status").get_attribute("data-done")
-    context.close()
-    return {
-        "opened": opened,
-        "cleaned": cleaned,
-        "growth": after.memory - before.memory,
-        "spent": after.processor - before.processor,
-        "clean": clean,
-        "done": int(done or 0),
-    }
-
-
-def floor_of(browser: Browser, url: str, folder: Path) -> dict[str, float]:
-    """Measure the least that any page must do to the files of a folder, in a page that does nothing else."""
-    context = browser.new_context()
-    page = open_page(context, url)
-    state(page, "empty")
-    page.evaluate("() => document.addEventListener('change', (e) => e.stopImmediatePropagation(), true)")
-    page.get_by_test_id("open-folder").set_input_files(folder)
-    floor: dict[str, float] = page.evaluate(FLOOR)
-    context.close()
-    return floor
-
-
-def slices(browser: Browser, url: str, folder: Path, count: int) -> list[Row]:
-    """Measure a CT study of half-megabyte slices."""
-    floor = floor_of(browser, url, folder)
-    found = clean_folder(browser, url, folder)
-    whole = found["opened"] + found["cleaned"]
-    return [
-        Row(
-            f"{count} CT slices opened to cleaned",
-            f"{whole / 1000:.2f} s ({found['opened'] / 1000:.2f} + {found['cleaned'] / 1000:.2f})",
-            "5 s",
-        ),
-        Row("  a file", f"{whole / count:.2f} ms", "3.5 ms, header cleaning and verification, a worker"),
-        Row("  processor time a file", f"{found['spent'] / count * 1000:.2f} ms"),
-        Row("  / reading each header and handing back parts", f"{whole / floor['heads']:.1f} x"),
-        Row("  / reading every byte", f"{whole / floor['whole']:.1f} x"),
-        Row("  growth of the page's process", f"{found['growth'] / MB:.0f} MB", "200 MB"),
-        Row("  finished", f"{found['done']} of {count}", f"{count}"),
-    ]
-
-
-def growth_with_size(browser: Browser, url: str, folder: Path) -> list[Row]:
-    """Measure a small and a huge multi-frame: pixels that nobody redacts are never read."""
-    found = {}
-    for name, frames in (("small", 4), ("huge", 4096)):
-        place = folder / name
-        place.mkdir()
-        synthetic.write_multiframe(place / "image", frames)
-        found[name] = clean_folder(browser, url, place)
-        shutil.rmtree(place)
-    ratio = found["huge"]["cleaned"] / found["small"]["cleaned"]
-    growth = (found["huge"]["growth"] - found["small"]["growth"]) / MB
-    return [
-        Row("2 GB multi-frame / 2 MB one, time to clean", f"{ratio:.2f} x", "1.2 x"),
-        Row("  the same, growth of memory", f"{growth:.0f} MB", "32 MB"),
-    ]
-
-
-def growth_with_count(launch: Callable[[], Browser], url: str, counts: list[int]) -> list[Row]:
-    """Measure archives of small images, each in a browser of its own."""
-    found: dict[int, scaling.Journey] = {}
-    for count in counts:
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name) / "archive"
-            synthetic.write_archive(folder, count)
-            browser = launch()
-            found[count] = scaling.journey(browser, url, folder)
-            browser.close()
-    return scaling.table(found)
-
-
-def cpython(folder: Path) -> list[Row]:
-    """Measure the core on CPython, in one process: header, verification, no writing."""
+def cpython(folder: Path) -> tuple[float, list[Row]]:
+    """Measure the core on CPython, in one process: header, verification, no writing. First: ms a slice."""
     from dicomveil.pipeline import Session, clean_source
     from dicomveil.profile import Profile
     from dicomveil.pseudonyms import Key, Pseudonyms
@@ -256,8 +60,9 @@ def cpython(folder: Path) -> list[Row]:
         with FileSource(path) as source:
             clean_source(source, session)
     spent = time.perf_counter() - started
-    return [
-        Row("CPython, a CT slice", f"{spent / len(paths) * 1000:.2f} ms", "1.5 ms"),
+    core = spent / len(paths) * 1000
+    return core, [
+        Row("CPython, a CT slice", f"{core:.2f} ms", "1.5 ms"),
         Row("  / reading its header", f"{spent / floor:.0f} x"),
         *stages(paths, session),
     ]
@@ -370,13 +175,19 @@ def receiving(seconds: float) -> list[Row]:
     """Measure the endpoint with many uploads at once, beside the same server that drops what it reads."""
     import uploads
 
-    kept, dropped = uploads.compare(seconds)
+    found = uploads.compare(seconds)
+    kept, dropped = found.kept, found.dropped
+    speed = statistics.median(one.bytes_a_second for one in kept)
+    processor = [uploads.an_instance(some, "processor") * 1000 for some in (kept, dropped)]
+    sending = [uploads.an_instance(some, "sending") * 1000 for some in (kept, dropped)]
     return [
-        Row(f"{uploads.AT_ONCE} uploads at once, kept / dropped", f"{kept.share(dropped):.2f} x", "0.5 x"),
-        Row("  kept, verified and on the disk", f"{kept.bytes_a_second / 1e6:.0f} MB/s"),
-        Row("  processor time an instance", f"{kept.processor * 1000:.1f} ms"),
-        Row("  errors", f"{kept.errors + dropped.errors}", "0"),
-        Row("  memory of the endpoint", f"{kept.memory / MB:.0f} MB"),
+        Row(f"{uploads.AT_ONCE} uploads at once, kept / dropped", f"{found.share:.2f} x", "0.5 x"),
+        Row(f"  in {len(kept)} rounds each", f"{found.shares[0]:.2f} to {found.shares[-1]:.2f} x"),
+        Row("  kept, verified and on the disk", f"{speed / 1e6:.0f} MB/s"),
+        Row("  processor time an instance, kept / dropped", f"{processor[0]:.2f} / {processor[1]:.2f} ms"),
+        Row("  the same of who sends", f"{sending[0]:.2f} / {sending[1]:.2f} ms"),
+        Row("  errors", f"{sum(one.errors for one in kept + dropped)}", "0"),
+        Row("  memory of the endpoint's processes", f"{found.memory / MB:.0f} MB"),
     ]
 
 
@@ -407,34 +218,84 @@ def download() -> list[Row]:
     ]
 
 
+def plot(counts: dict[int, scaling.Journey], sizes: dict[int, visiting.Size], target: Path) -> None:
+    """Draw how time and memory grow with the number of files and with the size of one."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    journeys, large = sorted(counts.items()), sorted(sizes.items())
+    panels = [
+        plotting.Panel(
+            "Small files, opened, cleaned and saved",
+            "files",
+            "s",
+            {"time": [(count, one.whole) for count, one in journeys]},
+            ideal=True,
+        ),
+        plotting.Panel(
+            "Small files, the most memory over the empty page",
+            "files",
+            "MB",
+            {"page and workers": [(count, max(one.peak / MB, 1)) for count, one in journeys]},
+        ),
+        plotting.Panel(
+            "One file, cleaned",
+            "MB",
+            "",
+            {
+                "time, ms": [(size, one.cleaned) for size, one in large],
+                "growth of memory, MB": [(size, max(one.growth / MB, 1)) for size, one in large],
+            },
+        ),
+    ]
+    target.write_text(plotting.draw(panels), encoding="utf-8")
+
+
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="build.py bench --", description=main.__doc__)
     parser.add_argument("--slices", type=int, default=500)
     parser.add_argument("--files", type=int, nargs="*", default=[100, 1000, 10_000], help="of archives")
+    parser.add_argument("--sizes", type=int, nargs="*", default=[5, 50, 500, 4000], help="of one file, MB")
     parser.add_argument("--seconds", type=float, default=60, help="of uploads at once")
+    guard = parser.add_mutually_exclusive_group()
+    guard.add_argument("--keep", action="store_true", help="the ratios as the baseline")
+    guard.add_argument("--check", action="store_true", help="fail where ratios are worse than the baseline")
     arguments = parser.parse_args()
     count = arguments.slices
-    show([Row("what", "measured", "budget"), *download()])
-    with tempfile.TemporaryDirectory() as name, served() as url, sync_playwright() as playwright:
+    shown = show([Row("what", "measured", "budget"), *download()])
+    with tempfile.TemporaryDirectory() as name, visiting.served() as url, sync_playwright() as playwright:
         folder = Path(name) / "slices"
         synthetic.write_ct_series(folder, count)
-        show(cpython(folder))
-        show(peers.rows(peers.compare(folder, Path(name))))
+        core, native = cpython(folder)
+        shown += show(native)
+        shown += show(peers.rows(peers.compare(folder, Path(name))))
         options = browsers.launch_options(browsers.find())
-        show(boot(lambda profile: playwright.chromium.launch_persistent_context(profile, **options), url))
-        browser = playwright.chromium.launch(**options)
-        show(slices(browser, url, folder, count))
-        show(growth_with_size(browser, url, Path(name)))
+
+        def launch() -> Browser:
+            return playwright.chromium.launch(**options)
+
+        def with_profile(profile: str) -> BrowserContext:
+            return playwright.chromium.launch_persistent_context(profile, **options)
+
+        shown += show(visiting.boot(with_profile, url))
+        browser = launch()
+        shown += show(visiting.slices(browser, url, folder, count, core))
+        sizes = visiting.sizes(browser, url, Path(name), arguments.sizes)
+        shown += show(visiting.size_rows(sizes))
         browser.close()
-        show(growth_with_count(lambda: playwright.chromium.launch(**options), url, arguments.files))
-    show(receiving(arguments.seconds))
-    show(pixels(environment.set_up_node()[0]))
-    show(found_text())
-    show(descriptions())
+        counts = scaling.grow(launch, url, arguments.files)
+        shown += show(scaling.table(counts))
+    plot(counts, sizes, PLOT)
+    shown += show(receiving(arguments.seconds))
+    shown += show(pixels(environment.set_up_node()[0]))
+    shown += show(found_text())
+    shown += show(descriptions())
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0
-    print(f"\n{os.cpu_count()} processors, load {load:.1f}")
-    return 0
+    print(f"\n{os.cpu_count()} processors, load {load:.1f}; drawn in {PLOT.relative_to(ROOT)}")
+    if arguments.keep:
+        rows.keep(shown, BASELINE)
+    worse = rows.worse(shown, BASELINE) if arguments.check else []
+    print("\n".join(["", "Worse than the baseline:", *worse]) if worse else "", end="")
+    return 1 if worse else 0
 
 
 if __name__ == "__main__":

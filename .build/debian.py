@@ -1,4 +1,4 @@
-"""Debian's packages that tests compare with: a validator, another toolkit, an archive, a database.
+"""Debian's packages that tests use: a validator, another toolkit, an archive, a database, two more browsers.
 
 Where this is Debian and we are root, what is missing is installed. Anywhere else the tests that need it are
 skipped, which one line says beforehand.
@@ -19,6 +19,9 @@ PROGRAMS = {
     "dcmdump": ("dcmtk",),
     "Orthanc": ("orthanc", "orthanc-dicomweb"),
     "postgres": ("postgresql",),
+    "firefox-esr": ("firefox-esr",),
+    "WebKitWebDriver": ("webkit2gtk-driver",),
+    "Xvfb": ("xvfb",),
 }
 #: The paths of an account that runs services, too.
 PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import time
 import zipfile
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from typing import NamedTuple
 from playwright.sync_api import Browser, Page
 
 import processes
+import synthetic
 from rows import MB, Row, show
 
 PATIENCE = 900_000  # ms
@@ -158,6 +160,19 @@ def journey(
     )
 
 
+def grow(launch: Callable[[], Browser], url: str, counts: list[int]) -> dict[int, Journey]:
+    """Measure archives of so many small images, each in a browser of its own."""
+    found = {}
+    for count in counts:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name) / "archive"
+            synthetic.write_archive(folder, count)
+            browser = launch()
+            found[count] = journey(browser, url, folder)
+            browser.close()
+    return found
+
+
 def table(found: dict[int, Journey]) -> list[Row]:
     """Name what was measured for each number of images, what it was, and the budget."""
     rows: list[Row] = []
@@ -186,15 +201,15 @@ def main() -> int:
     """Measure archives of small images alone, by their numbers."""
     from playwright.sync_api import sync_playwright
 
-    import bench
     import browsers
+    import visiting
 
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("counts", type=int, nargs="*", default=[1000, 10_000])
     counts = parser.parse_args().counts
-    with bench.served() as url, sync_playwright() as playwright:
+    with visiting.served() as url, sync_playwright() as playwright:
         options = browsers.launch_options(browsers.find())
-        show(bench.growth_with_count(lambda: playwright.chromium.launch(**options), url, counts))
+        show(table(grow(lambda: playwright.chromium.launch(**options), url, counts)))
     return 0
 
 

@@ -1,5 +1,7 @@
-"""Measures the endpoint: many uploads at once, beside the same server that reads the bytes and drops them.
+"""Measures the endpoint: many uploads at once, beside the same server that reads the parts and drops them.
 
+Both run at the same time and are sent to in turn, in short rounds, so what else the machine does meets both.
+Who sends runs on the same processors and costs the same in both; its processor time is measured, too.
 Run as a script, it is the server that drops.
 """
 
@@ -9,13 +11,14 @@ import os
 import re
 import secrets
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -25,7 +28,8 @@ import synthetic
 
 AT_ONCE = 64
 IN_A_REQUEST = 10
-WARM_UP = 3  # s
+ROUND = 5  # s of sending to one of the servers
+WARM_UP = 1  # s before a round counts
 _UID = re.compile(rb"2\.25\.[0-9]{30,39}")
 _SOP_INSTANCE_UID = b"\x08\x00\x18\x00UI"
 _BOUNDARY = "a-boundary-of-the-benchmark"
@@ -33,17 +37,44 @@ _HEAD = f"--{_BOUNDARY}\r\nContent-Type: application/dicom\r\n\r\n".encode()
 
 
 class Found(NamedTuple):
-    """What was measured of one server."""
+    """What was measured of one server in one round."""
 
-    bytes_a_second: float
-    instances_a_second: float
+    seconds: float
+    bytes: int
+    instances: int
     errors: int
-    memory: int  #: the most that it held, in bytes
-    processor: float  #: seconds of processor time an instance
+    processor: float  #: seconds of processor time of the server's processes
+    sending: float  #: the same of who sends
 
-    def share(self, other: Found) -> float:
-        """Return this throughput as a share of another's."""
-        return self.bytes_a_second / other.bytes_a_second if other.bytes_a_second else 0
+    @property
+    def bytes_a_second(self) -> float:
+        """The throughput."""
+        return self.bytes / self.seconds
+
+
+class Compared(NamedTuple):
+    """Rounds of the endpoint and of the server that drops, in pairs."""
+
+    kept: list[Found]
+    dropped: list[Found]
+    memory: int  #: the most that the endpoint's processes held, added up, in bytes
+
+    @property
+    def shares(self) -> list[float]:
+        """The throughput of each round as a share of the other server's, the least first."""
+        pairs = zip(self.kept, self.dropped, strict=True)
+        return sorted(kept.bytes_a_second / max(dropped.bytes_a_second, 1) for kept, dropped in pairs)
+
+    @property
+    def share(self) -> float:
+        """The throughput as a share of the other server's: of as many rounds higher as lower."""
+        return statistics.median(self.shares)
+
+
+def an_instance(found: Sequence[Found], what: str) -> float:
+    """Return seconds of processor time an instance: of the server (``processor``) or of who sends."""
+    spent: float = sum(getattr(one, what) for one in found)
+    return spent / max(sum(one.instances for one in found), 1)
 
 
 def cleaned_slice(folder: Path) -> bytes:
@@ -105,6 +136,13 @@ class Senders:
             thread.join()
 
     def _send(self) -> None:
+        try:
+            self._send_on()
+        except OSError:
+            with self._lock:
+                self.errors += 1
+
+    def _send_on(self) -> None:
         with socket.create_connection(("127.0.0.1", self._port), 120) as connection:
             while not self._stopped.is_set():
                 connection.sendall(self._request)
@@ -122,12 +160,19 @@ class Senders:
     def _answered(connection: socket.socket) -> bool:
         answer = b""
         while b"\r\n\r\n" not in answer:
-            answer += connection.recv(65536)
+            answer += _received(connection)
         head, _, body = answer.partition(b"\r\n\r\n")
         length = re.search(rb"content-length: ([0-9]+)", head.lower())
         while length is not None and len(body) < int(length[1]):
-            body += connection.recv(65536)
+            body += _received(connection)
         return head.startswith(b"HTTP/1.1 200 ")
+
+
+def _received(connection: socket.socket) -> bytes:
+    data = connection.recv(65536)
+    if not data:
+        raise ConnectionError("the server ended the connection")
+    return data
 
 
 @contextmanager
@@ -143,62 +188,111 @@ def served(storage: Path, command: Sequence[str | Path]) -> Iterator[tuple[str, 
             process.terminate()
 
 
-def memory_of(pid: int) -> int:
-    """Return the most memory that a process held, in bytes (Linux; elsewhere 0)."""
-    try:
-        text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    except OSError:
-        return 0
-    found = re.search(r"VmHWM:\s+(\d+) kB", text)
-    return int(found[1]) * 1024 if found else 0
+def family(pid: int) -> list[int]:
+    """Return a process and all that it started, and these (Linux; elsewhere the process alone)."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (entry / "stat").read_text(encoding="latin-1").rpartition(") ")[2].split()
+        except OSError:
+            continue
+        parents[int(entry.name)] = int(fields[1])
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found
 
 
-def processor_of(pid: int) -> float:
-    """Return the processor time that a process has taken, in seconds (Linux; elsewhere 0)."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    except OSError:
-        return 0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def memory_of(pids: Sequence[int]) -> int:
+    """Return the most memory that processes held, added up, in bytes (Linux; elsewhere 0)."""
+    total = 0
+    for pid in pids:
+        try:
+            text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+        except OSError:
+            continue
+        found = re.search(r"VmHWM:\s+(\d+) kB", text)
+        total += int(found[1]) * 1024 if found else 0
+    return total
 
 
-def measure(command: Sequence[str | Path], instance: bytes, seconds: float) -> Found:
+def processor_of(pids: Sequence[int]) -> float:
+    """Return the processor time that processes have taken, in seconds (Linux; elsewhere 0)."""
+    ticks = 0
+    for pid in pids:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text(encoding="latin-1").rpartition(")")[2].split()
+        except OSError:
+            continue
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def measure(server: tuple[str, str, int], instance: bytes, seconds: float) -> Found:
     """Send to a server for a while."""
-    with tempfile.TemporaryDirectory() as folder, served(Path(folder) / "storage", command) as server:
-        url, token, pid = server
-        senders = Senders(url, token, instance)
-        senders.start()
-        time.sleep(WARM_UP)
-        before, started, took = senders.instances, time.perf_counter(), processor_of(pid)
-        time.sleep(seconds)
-        count, spent = senders.instances - before, time.perf_counter() - started
-        memory, took = memory_of(pid), processor_of(pid) - took
-        senders.stop()
-        return Found(
-            count * len(instance) / spent, count / spent, senders.errors, memory, took / max(count, 1)
-        )
+    url, token, pid = server
+    senders = Senders(url, token, instance)
+    senders.start()
+    time.sleep(WARM_UP)
+    pids = family(pid)
+    before, started = senders.instances, time.perf_counter()
+    processor, sending = processor_of(pids), time.process_time()
+    time.sleep(seconds)
+    count, spent = senders.instances - before, time.perf_counter() - started
+    processor, sending = processor_of(pids) - processor, time.process_time() - sending
+    senders.stop()
+    return Found(spent, count * len(instance), count, senders.errors, processor, sending)
 
 
-def compare(seconds: float) -> tuple[Found, Found]:
-    """Measure the endpoint, and the same server discarding what it reads."""
-    with tempfile.TemporaryDirectory() as folder:
-        instance = cleaned_slice(Path(folder) / "slice")
+def compare(seconds: float) -> Compared:
+    """Measure the endpoint, and the same server dropping what it reads, each for so long."""
+    rounds = max(round(seconds / ROUND), 1)
     receiving: list[str | Path] = [environment.tool("dicomveil"), "receive"]
-    discarding: list[str | Path] = [sys.executable, Path(__file__)]
-    return measure(receiving, instance, seconds), measure(discarding, instance, seconds)
+    dropping: list[str | Path] = [sys.executable, Path(__file__)]
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        instance = cleaned_slice(folder / "slice")
+        keeper = stack.enter_context(served(folder / "kept", receiving))
+        dropper = stack.enter_context(served(folder / "dropped", dropping))
+        kept, dropped = [], []
+        for _ in range(rounds):
+            kept.append(measure(keeper, instance, seconds / rounds))
+            dropped.append(measure(dropper, instance, seconds / rounds))
+        return Compared(kept, dropped, memory_of(family(keeper[2])))
+
+
+class Dropped:
+    """Takes the parts of a request, and drops what they hold."""
+
+    def begin(self, headers: dict[str, str]) -> None:
+        """A part begins."""
+
+    def write(self, data: memoryview) -> None:
+        """Bytes of the part."""
+
+    def end(self) -> None:
+        """The part is whole."""
 
 
 def discard() -> int:
-    """Run the endpoint without what it does with the bytes: the same access, limits and reading."""
+    """Run the endpoint without what it does with the parts: the same access, limits, reading and parsing."""
+    from anyio import to_thread
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from dicomveil_receiver import cli, stow
+    from dicomveil_receiver import cli, parts, stow
+
+    def feed(reading: parts.Parts, chunks: list[bytes]) -> None:
+        for chunk in chunks:
+            reading.feed(chunk)
 
     async def dropped(self: stow.StowService, request: Request) -> Response:
         await self._gate.admit(request)
-        async for _ in stow.receive_blocks(request, self._settings, self._settings.max_request_bytes):
-            pass
+        boundary = parts.boundary_of(request.headers["content-type"])
+        reading = parts.Parts(boundary, Dropped(), max_parts=self._settings.max_parts)
+        async for chunks in stow.receive_blocks(request, self._settings, self._settings.max_request_bytes):
+            await to_thread.run_sync(feed, reading, chunks, limiter=self._working)
+        reading.finish()
         return Response(b"{}", media_type="application/dicom+json")
 
     stow.StowService.store = dropped  # type: ignore[method-assign]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import http.server
 import json
+import shutil
 import socket
 import subprocess
 import threading
@@ -13,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from e2e.journey import Plain
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, WebError, sync_playwright
 
 import browsers
@@ -100,6 +104,36 @@ def serve(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call
 def server(serve: Callable[..., Server]) -> Server:
     """The receiver that serves the page with its default settings. Tests share it."""
     return serve()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    """Nothing but files, and a policy that forbids nothing."""
+
+    def end_headers(self) -> None:
+        """Send a policy as some hosts do."""
+        self.send_header("content-security-policy", "object-src 'none'")
+        super().end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def plain(dist: Path, tmp_path: Path) -> Iterator[Plain]:
+    """A plain web server with a copy of dist/."""
+    folder = tmp_path / "site"
+    shutil.copytree(dist, folder)
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder))
+    )
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+
+    yield Plain(f"http://127.0.0.1:{server.server_address[1]}/", folder, stop)
+    stop()
 
 
 @pytest.fixture

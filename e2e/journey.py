@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -53,6 +53,14 @@ class Server(Protocol):
     @property
     def token(self) -> str:
         """What lets a page send."""
+
+
+class Plain(NamedTuple):
+    """What conftest starts: a web server that knows nothing of policies. `url` ends in "/"."""
+
+    url: str
+    folder: Path  # a copy of dist/
+    stop: Callable[[], None]
 
 
 class Sink(Protocol):

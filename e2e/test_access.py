@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 from e2e.journey import WAIT, Server, clean, open_files, payload, press, row, shown, state, tab_to
 from e2e.pictures import cine, screen, video
-from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, expect
+from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, Route, expect
 
+import builders
 import places
 
 AXE = places.NODE_MODULES / "axe-core/axe.min.js"
@@ -52,18 +53,20 @@ class Axe:
         for scheme, size in (("light", WIDE), ("dark", WIDE), ("light", NARROW)):
             self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             self.page.set_viewport_size(size)  # type: ignore[arg-type]
-            if not self.page.evaluate("() => typeof axe === 'object'"):
-                self.page.evaluate(AXE.read_text(encoding="utf-8"))
-            result = self.page.evaluate(RUN, list(TAGS))
-            if result[
-                "found"
-            ]:  # while something was still being drawn, perhaps: what counts is the page at rest
-                self.page.wait_for_timeout(1500)
-                result = self.page.evaluate(RUN, list(TAGS))
-            assert result["passed"] > 10, name
-            self.page.screenshot(path=STATES / f"{name}-{scheme}-{size['width']}.png")
-            self.found += [f"{name}, {scheme}, {size['width']}: {line}" for line in result["found"]]
+            self.glance(f"{name}-{scheme}-{size['width']}")
         self.page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+
+    def glance(self, name: str) -> None:
+        """Look at the page as it is now."""
+        if not self.page.evaluate("() => typeof axe === 'object'"):
+            self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        result = self.page.evaluate(RUN, list(TAGS))
+        if result["found"]:  # while something was still being drawn, perhaps: what counts is the page at rest
+            self.page.wait_for_timeout(1500)
+            result = self.page.evaluate(RUN, list(TAGS))
+        assert result["passed"] > 10, name
+        self.page.screenshot(path=STATES / f"{name}.png")
+        self.found += [f"{name}: {line}" for line in result["found"]]
 
 
 @pytest.fixture
@@ -82,16 +85,23 @@ def _opened(page: Page, server: Server) -> None:
 
 
 def test_axe_sees_what_is_wrong(ready: Page) -> None:
-    """A button without a name and a grey on grey are found: the check can fail."""
+    """A button without a name, a grey on grey and targets below 24 pixels are found: the check can fail."""
     ready.evaluate(
         """() => { const button = document.createElement("button");
           document.querySelector("main").append(button);
-          document.querySelector(".lead").style.color = "#ccc"; }"""
+          document.querySelector(".lead").style.color = "#ccc";
+          for (const name of ["a", "b"]) {
+            const small = document.createElement("button");
+            small.ariaLabel = name;
+            small.style.cssText = "all: unset; inline-size: 9px; block-size: 9px; display: inline-block";
+            document.querySelector("main").append(small);
+          } }"""
     )
     axe = Axe(ready)
     axe.look("spoilt")
     assert any("button-name" in line for line in axe.found)
     assert any("color-contrast" in line for line in axe.found)
+    assert any("target-size" in line for line in axe.found)
 
 
 def test_axe_finds_nothing_from_opening_to_sharing(
@@ -139,6 +149,147 @@ def test_axe_finds_nothing_from_opening_to_sharing(
     expect(page.get_by_test_id("upload-dialog")).to_be_visible()
     axe.look("upload")
     complaints[:] = [line for line in complaints if "404" not in line]  # of settings.json, which is not there
+
+
+#: Keeps back what workers are asked to do, of one kind, until it is let go.
+HOLD = """(() => { const post = Worker.prototype.postMessage;
+  globalThis.held = []; globalThis.holding = "";
+  Worker.prototype.postMessage = function (message, ...rest) {
+    if (holding && message.op === holding) held.push(() => post.call(this, message, ...rest));
+    else post.call(this, message, ...rest);
+  };
+  globalThis.letGo = () => { holding = ""; for (const go of held.splice(0)) go(); }; })()"""
+
+
+def test_axe_finds_nothing_while_the_page_works(page: Page, server: Server, axe: Axe) -> None:
+    """Reading, cleaning, sending, sent: each is kept waiting to be looked at."""
+    page.add_init_script(HOLD)
+    page.goto(server.url)
+    page.locator(READY).wait_for(state="attached", timeout=WAIT)
+    files = [payload(builders.ct(number=number), f"{number}.dcm") for number in (1, 2, 3)]
+    page.evaluate("() => { holding = 'inspect'; }")
+    page.get_by_test_id("open-files").set_input_files(files)
+    state(page, "reading")
+    axe.look("reading")
+    page.evaluate("() => letGo()")
+    state(page, "review")
+    page.evaluate("() => { holding = 'clean'; }")
+    page.get_by_test_id("clean").click()
+    state(page, "cleaning")
+    axe.look("cleaning")
+    page.evaluate("() => letGo()")
+    state(page, "done")
+    waiting: list[Route] = []
+    page.route("**/studies", lambda route: waiting.append(route))  # noqa: PLW0108 - asked for its names
+    page.get_by_test_id("upload").click()
+    expect(page.get_by_test_id("privacy")).to_have_attribute("data-phase", "sending", timeout=WAIT)
+    axe.look("sending")
+    for route in waiting:
+        route.continue_()
+    page.unroute("**/studies")
+    expect(page.get_by_test_id("privacy")).to_have_attribute("data-phase", "sent", timeout=WAIT)
+    expect(page.get_by_test_id("receipt")).to_be_visible()
+    axe.look("sent")
+
+
+#: What can be pressed, but cannot be brought into sight by scrolling up and down, or lies under something.
+UNREACHED = """() => {
+  const root = document.querySelector("dialog[open]") ?? document;
+  const lost = [...root.querySelectorAll("button:enabled, select, summary, label")].filter((e) => {
+    if (!e.checkVisibility({ visibilityProperty: true })) return false;
+    e.scrollIntoView({ block: "center", inline: "nearest", behavior: "instant" });
+    const box = e.getBoundingClientRect();
+    if (box.left < -1 || box.right > innerWidth + 1) return true;
+    const top = document.elementFromPoint((box.left + box.right) / 2, (box.top + box.bottom) / 2);
+    return !e.contains(top) && !top?.closest("label")?.contains(e);
+  });
+  for (const name of [".stage", "file-list", ".table-scroll"]) {
+    const part = root.querySelector(name);
+    if (part?.checkVisibility() && part.clientHeight < Math.min(150, innerHeight / 2)) lost.push(part);
+  }
+  scrollTo(0, 0);
+  return lost.map((e) => e.dataset.testid ?? e.className ?? e.textContent)
+    .concat(document.scrollingElement.scrollWidth > innerWidth ? ["the page"] : []); }"""
+#: 1280 by 1024 at 400 % (WCAG 2.2, 1.4.10), and 1280 by 800 at 200 % (1.4.4).
+ZOOMED = ({"width": 320, "height": 256}, {"width": 640, "height": 400})
+
+
+def _fits(page: Page, name: str) -> None:
+    for size in ZOOMED:
+        page.set_viewport_size(size)  # type: ignore[arg-type]
+        page.screenshot(path=STATES / f"{name}-{size['width']}.png")
+        assert page.evaluate(UNREACHED) == [], (name, size)
+    page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr", "es"])
+def test_every_language_is_accessible_and_fits_when_magnified(
+    page: Page, server: Server, axe: Axe, language: str, complaints: list[str]
+) -> None:
+    """No violation in any language; magnified, all is reached without scrolling sideways."""
+    page.route("**/settings.json", lambda route: route.fulfill(status=404))
+    page.goto(f"{server.url}?lang={language}")
+    page.locator(READY).wait_for(state="attached", timeout=WAIT)
+    axe.glance(f"empty-{language}")
+    _fits(page, f"empty-{language}")
+    for name in ("settings", "shortcuts"):
+        page.get_by_test_id(name).click()
+        axe.glance(f"{name}-{language}")
+        _fits(page, f"{name}-{language}")
+        page.keyboard.press("Escape")
+    open_files(page, [payload(screen(1), "1.dcm"), payload(cine(3), "film.dcm")])
+    row(page, "1.dcm").locator("button").click()
+    shown(page)
+    axe.glance(f"review-{language}")
+    _fits(page, f"review-{language}")
+    page.get_by_test_id("tab-header").click()
+    expect(page.get_by_test_id("header").locator("tbody tr").first).to_be_visible(timeout=WAIT)
+    _fits(page, f"header-{language}")
+    page.get_by_test_id("tab-image").click()
+    shown(page)
+    page.get_by_test_id("confirm-pixels").click()
+    clean(page)
+    axe.glance(f"done-{language}")
+    _fits(page, f"done-{language}")
+    page.get_by_test_id("upload").click()
+    expect(page.get_by_test_id("upload-dialog")).to_be_visible()
+    axe.glance(f"upload-{language}")
+    _fits(page, f"upload-{language}")
+    complaints[:] = [line for line in complaints if "404" not in line]
+
+
+#: What moves by itself, or changes slowly.
+MOVING = """() => [...document.querySelectorAll("*")].filter((e) => {
+  const style = getComputedStyle(e);
+  const lasts = (list) => list.split(",").some((time) => parseFloat(time) > 0);
+  return (lasts(style.transitionDuration) && style.transitionProperty !== "none") ||
+    (lasts(style.animationDuration) && style.animationName !== "none");
+}).length"""
+FOCUS = """() => { const style = getComputedStyle(document.activeElement);
+  return style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2; }"""
+
+
+def test_forced_colours_and_reduced_motion(ready: Page) -> None:
+    """With colours of the system focus is seen, and axe finds nothing; nothing moves if unwished."""
+    axe = Axe(ready)
+    ready.emulate_media(forced_colors="active", reduced_motion="reduce")
+    axe.glance("forced-empty")
+    open_files(ready, [payload(screen(1), "1.dcm")])
+    shown(ready)
+    axe.glance("forced-review")
+    for name in ("settings", "tab-header", "add-files"):
+        tab_to(ready, name)
+        assert ready.evaluate(FOCUS), name
+    loading = "() => { document.querySelector('.stage-box').dataset.loading = 'true'; }"
+    ready.evaluate(loading)
+    assert ready.evaluate(MOVING) == 0
+    ready.emulate_media(forced_colors="none", reduced_motion="no-preference")
+    ready.evaluate(loading)
+    assert ready.evaluate(MOVING) > 0  # the check can fail
+    for name in ("settings", "tab-header", "add-files"):
+        tab_to(ready, name)
+        assert ready.evaluate(FOCUS), name
+    assert axe.found == []
 
 
 def test_axe_finds_nothing_when_the_page_cannot_start(

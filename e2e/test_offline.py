@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import http.server
 import json
-import shutil
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from e2e.journey import Server, clean, instances, open_files, payload, pydicom_file, row, save, shown
+from e2e.journey import Plain, Server, clean, instances, open_files, payload, pydicom_file, row, save, shown
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 import builders
@@ -20,32 +14,6 @@ import builders
 READY = '[data-testid="status"][data-state="empty"]'
 READY_TIMEOUT = 60_000  # ms: the machine may be busy
 OFFLINE = '[data-testid="offline"][data-ready="yes"]'
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    """A plain web server: nothing but files, and a policy that forbids nothing."""
-
-    def end_headers(self) -> None:
-        """Send a policy as some hosts do."""
-        self.send_header("content-security-policy", "object-src 'none'")
-        super().end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def plain(dist: Path, tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """A plain web server and its folder, which holds a copy of dist/."""
-    folder = tmp_path / "site"
-    shutil.copytree(dist, folder)
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder))
-    )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/", folder
-    server.shutdown()
-    server.server_close()
 
 
 def _ready(page: Page) -> None:
@@ -73,11 +41,11 @@ def test_the_journey_without_a_network(server: Server, context: BrowserContext) 
 
 
 def test_a_plain_web_server_gets_its_policies_from_the_service_worker(
-    plain: tuple[str, Path], context: BrowserContext
+    plain: Plain, context: BrowserContext
 ) -> None:
     """Page and workers are under the policy, though the server sends none; the journey works."""
     page = context.new_page()
-    page.goto(plain[0])
+    page.goto(plain.url)
     _ready(page)
     assert (
         page.evaluate("() => fetch('https://example.com/').then(() => 'sent', () => 'refused')") == "refused"
@@ -91,11 +59,11 @@ def test_a_plain_web_server_gets_its_policies_from_the_service_worker(
     assert len(instances(save(page))) == 1
 
 
-def test_without_any_policy_nothing_is_opened(plain: tuple[str, Path], browser: Browser) -> None:
+def test_without_any_policy_nothing_is_opened(plain: Plain, browser: Browser) -> None:
     """Where neither the server nor a service worker brings the policy, the page says so and takes no file."""
     context = browser.new_context(service_workers="block")
     page = context.new_page()
-    page.goto(plain[0])
+    page.goto(plain.url)
     page.locator('[data-testid="status"][data-state="failed"]').wait_for(
         state="attached", timeout=READY_TIMEOUT
     )
@@ -113,9 +81,9 @@ def _rebuild(folder: Path, title: str) -> None:
     (folder / "assets.json").write_text(json.dumps(listing), "utf-8")
 
 
-def test_a_newer_build_waits_while_files_are_open(plain: tuple[str, Path], context: BrowserContext) -> None:
+def test_a_newer_build_waits_while_files_are_open(plain: Plain, context: BrowserContext) -> None:
     """The page stays that of one build; a newer one is offered without open files, and loaded on request."""
-    url, folder = plain
+    url, folder = plain.url, plain.folder
     page = context.new_page()
     page.goto(url)
     _ready(page)

@@ -20,6 +20,9 @@ case "$*" in
   *dicom3tools*) program=dciodvfy ;;
   *dcmtk*) exit 100 ;;
   *orthanc*) program=Orthanc ;;
+  *firefox-esr*) program=firefox-esr ;;
+  *webkit2gtk-driver*) program=WebKitWebDriver ;;
+  *xvfb*) program=Xvfb ;;
   *postgresql*) program=postgresql/15/bin/postgres; mkdir -p "$(dirname "$0")/postgresql/15/bin" ;;
 esac
 cp "$0" "$(dirname "$0")/$program"

@@ -24,9 +24,25 @@ const $addressOf = (/** @type {string} */ path) => {
   return $address;
 };
 
+/** WebKit lets no worker read a Blob when the page is a file: it gets the bytes, too (see start-worker.js). */
+const $bytesToo = async (/** @type {any} */ message) => {
+  const bytes = await message.args.file.arrayBuffer().catch(() => null); // the worker says that it cannot be read
+  return { ...message, args: { ...message.args, bytes } };
+};
+
 /** From disk there are no workers that are modules: this one is joined to a plain script. */
 const Worker = class extends globalThis.Worker {
+  /** What is still being read comes before what is asked later. */
+  #before = Promise.resolve();
+
   constructor(/** @type {string} */ address) {
     super(address, { type: "classic" });
+  }
+
+  /** @param {any} message */
+  postMessage(message) {
+    if (!navigator.vendor.startsWith("Apple")) return super.postMessage(message);
+    const ready = message.args?.file instanceof Blob ? $bytesToo(message) : message;
+    this.#before = this.#before.then(async () => super.postMessage(await ready));
   }
 };

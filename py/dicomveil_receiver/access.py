@@ -8,8 +8,8 @@ from starlette.requests import Request
 from dicomveil_receiver.limits import RateLimit
 from dicomveil_receiver.reasons import ReceiverError
 from dicomveil_receiver.settings import Settings
-from dicomveil_receiver.store import storage_errors
 from dicomveil_receiver.tokens import Token, Tokens
+from dicomveil_receiver.trouble import storage_errors
 
 __all__ = ["Gate", "same_origin"]
 

@@ -9,11 +9,13 @@ again under the same name when it is sent again.
 from __future__ import annotations
 
 import errno
+import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 from urllib.parse import urlsplit
@@ -22,21 +24,27 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from dicomveil_receiver.audit import Ledger
 from dicomveil_receiver.folder import Scratch
 from dicomveil_receiver.index import Index, Row
 from dicomveil_receiver.objects import CHUNK_BYTES, Sealed, Staged
-from dicomveil_receiver.spool import SEALED_SUFFIX, Spool
+from dicomveil_receiver.spool import SEALED_SUFFIX, NewSpool, Spool
+from dicomveil_receiver.sweeping import Swept, check_log
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta
     from obstore.store import S3Config
 
-__all__ = ["BucketObjects", "open_bucket", "sealed_in"]
+__all__ = ["BucketObjects", "open_bucket", "sealed_in", "sweep_bucket"]
 
 _PROBE = ".dicomveil/probe"
 _PROBE_SECONDS = 2.0
 #: Two parts of a large object at once: so much memory, at most, for each upload.
 _PART_BYTES, _PARTS = 8 << 20, 2
 _LISTED = 500
+#: Where objects wait that no row names, before they are removed.
+_ASIDE = ".dicomveil/aside/"
+_NAME = re.compile(r"[0-9.]{1,64}/[0-9.]{1,64}/[0-9.]{1,64}\.[0-9a-f]{64}\.dcm(\.age)?", re.ASCII)
 
 
 @contextmanager
@@ -85,6 +93,7 @@ class BucketObjects(Scratch):
 
     #: They wait for the network most of the time.
     at_once = 64
+    durably = False
 
     def __init__(
         self,
@@ -92,7 +101,7 @@ class BucketObjects(Scratch):
         probe: S3Store,
         index: Index,
         folder: Path,
-        new_spool: Callable[[Path], Spool] = Spool,
+        new_spool: NewSpool = Spool,
     ) -> None:
         super().__init__(folder, new_spool)
         self._bucket = bucket
@@ -110,7 +119,7 @@ class BucketObjects(Scratch):
 
     def stage(self, spool: Spool, row: Row) -> Staged:
         """Put the object into the bucket, where nobody counts it yet; not if one is stored already."""
-        staged = Staged(row, spool.settle(durably=False), _name(row, spool.suffix))
+        staged = Staged(row, spool.settle(), _name(row, spool.suffix))
         try:
             stored = self._index.find([row.sop_instance_uid]).get(row.sop_instance_uid)
             if stored is not None and (not stored.same(row) or self._is_there(row)):
@@ -195,8 +204,79 @@ def sealed_in(bucket: S3Store, index: Index) -> Iterator[Sealed]:
                     yield Sealed(plain, cast("BinaryIO", _Reader(bucket, name)))
 
 
+def sweep_bucket(bucket: S3Store, index: Index, ledger: Ledger, before: datetime) -> Swept:
+    """Set aside objects that no row names and that are older; remove those that were, for as long.
+
+    Replicas may be running, and no bucket can be asked to delete only what did not change. So what was sent
+    again while it was set aside is found the next time at the latest, and put back: nothing is lost.
+
+    Raises:
+        AuditError, IndexNotWholeError: see ``sweeping``.
+    """
+    removed = set_aside = put_back = 0
+    for one in _listed(bucket, _ASIDE):
+        name = one["path"].removeprefix(_ASIDE)
+        if _is_named(index, [name])[name]:
+            put_back += _put_back(bucket, name)
+        elif one["last_modified"] < before:
+            with _errors():
+                obstore.delete(bucket, one["path"])
+            removed += 1
+    old = [
+        one["path"]
+        for one in _listed(bucket)
+        if one["last_modified"] < before and _NAME.fullmatch(one["path"]) is not None
+    ]
+    unnamed: dict[str, list[str]] = {}
+    for start in range(0, len(old), _LISTED):
+        for name, named in _is_named(index, old[start : start + _LISTED]).items():
+            if not named:
+                unnamed.setdefault(_uid(name), []).append(name)
+    check_log(ledger, {uid: list(map(_sha256, names)) for uid, names in unnamed.items()})
+    for name in chain.from_iterable(unnamed.values()):
+        with _errors():
+            obstore.rename(bucket, name, _ASIDE + name)
+        if _is_named(index, [name])[name]:
+            put_back += _put_back(bucket, name)
+        else:
+            set_aside += 1
+    return Swept(removed, set_aside, put_back)
+
+
+def _listed(bucket: S3Store, prefix: str | None = None) -> Iterator[ObjectMeta]:
+    with _errors():
+        for some in obstore.list(bucket, prefix, chunk_size=_LISTED):
+            yield from some
+
+
+def _is_named(index: Index, names: Sequence[str]) -> dict[str, bool]:
+    rows = index.find(map(_uid, names))
+    named = {_name(row, suffix) for row in rows.values() for suffix in ("", SEALED_SUFFIX)}
+    return {name: name in named for name in names}
+
+
+def _put_back(bucket: S3Store, name: str) -> bool:
+    """Give what was set aside its name again; if another object of the same bytes has it, remove this one."""
+    with _errors():
+        try:
+            obstore.head(bucket, name)
+        except FileNotFoundError:
+            obstore.rename(bucket, _ASIDE + name, name)
+            return True
+        obstore.delete(bucket, _ASIDE + name)
+    return False
+
+
 def _uid(name: str) -> str:
-    return name.rpartition("/")[2].removesuffix(f".dcm{SEALED_SUFFIX}").rpartition(".")[0]
+    return _stem(name).rpartition(".")[0]
+
+
+def _sha256(name: str) -> str:
+    return _stem(name).rpartition(".")[2]
+
+
+def _stem(name: str) -> str:
+    return name.rpartition("/")[2].removesuffix(SEALED_SUFFIX).removesuffix(".dcm")
 
 
 class _Reader:

@@ -23,6 +23,7 @@ from dicomveil_receiver.serving import bind, make_server, tls_context, url_of
 from dicomveil_receiver.settings import Settings, SettingsError, load_settings
 from dicomveil_receiver.store import Store
 from dicomveil_receiver.tokens import Tokens
+from dicomveil_receiver.verifiers import Verifiers
 
 __all__ = ["main"]
 
@@ -46,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dicomveil receive",
-        usage="%(prog)s --storage DIR [options] | %(prog)s token|audit|outbox|reindex|identity|unseal ...",
+        usage=f"%(prog)s --storage DIR [options] | %(prog)s {'|'.join(sorted(COMMANDS))} ...",
         description="Receive cleaned DICOM instances by STOW-RS, verify each again, keep them in a folder.",
         epilog="Every setting can also be given as DICOMVEIL_<SETTING> in the environment or in a TOML file.",
     )
@@ -74,9 +75,9 @@ def _serve(settings: Settings) -> int:
         store, audit, tokens = _open(settings, keeping)
         if secret := _first_token(tokens):
             print(f"Upload token, shown only now: {secret}", flush=True)
-        services = Services(settings, store, tokens, audit, verify_instance, log)
-        server = make_server(make_app(services), settings, log, tls)
-        with _forwarding(settings, keeping, store, log):
+        with _verifiers(settings, log) as verifiers, _forwarding(settings, keeping, store, log):
+            services = Services(settings, store, tokens, audit, verifiers.examine, log)
+            server = make_server(make_app(services), settings, log, tls)
             print(url_of(settings, listener), flush=True)
             log.event("started", instances=store.index.count())
             server.run(sockets=[listener])
@@ -91,6 +92,16 @@ def _first_token(tokens: Tokens) -> str | None:
         raise SettingsError("tokens.json in the storage is damaged: move it away to begin anew") from None
     except OSError:
         raise SettingsError("storage cannot be read or written") from None
+
+
+@contextmanager
+def _verifiers(settings: Settings, log: Log) -> Iterator[Verifiers]:
+    try:
+        verifiers = Verifiers(verify_instance, settings.verifiers, log)
+    except ChildProcessError as error:
+        raise SettingsError(str(error)) from None
+    with closing(verifiers):
+        yield verifiers
 
 
 @contextmanager

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import datetime
 from functools import cached_property
-from pathlib import Path
 
 from obstore.store import S3Store
 
 from dicomveil_receiver.audit import Audit, Ledger
-from dicomveil_receiver.bucket import BucketObjects, open_bucket, sealed_in
+from dicomveil_receiver.bucket import BucketObjects, open_bucket, sealed_in, sweep_bucket
 from dicomveil_receiver.index import Index
 from dicomveil_receiver.objects import Sealed
 from dicomveil_receiver.outbox import Outbox
 from dicomveil_receiver.postgres import PostgresDatabase
 from dicomveil_receiver.settings import Settings
-from dicomveil_receiver.spool import Spool
+from dicomveil_receiver.spool import NewSpool
 from dicomveil_receiver.store import Store
+from dicomveil_receiver.sweeping import Swept
 from dicomveil_receiver.tables import AuditTable, TokenTable
 from dicomveil_receiver.tokens import Tokens
 
@@ -36,7 +37,7 @@ class ClusterKeeping:
     def check(self) -> None:
         """What is missing is made, or cannot be opened."""
 
-    def store(self, new_spool: Callable[[Path], Spool], *, forward: bool) -> Store:
+    def store(self, new_spool: NewSpool, *, forward: bool) -> Store:
         """Open bucket and database."""
         index = Index(self._database)
         probe = self._bucket(retries=0, seconds=5)
@@ -65,6 +66,10 @@ class ClusterKeeping:
     def sealed(self) -> Iterator[Sealed]:
         """Yield all sealed objects."""
         return sealed_in(self._bucket(), Index(self._database))
+
+    def sweep(self, before: datetime) -> Swept:
+        """Set aside objects that no row names and that are older; remove those that were, for as long."""
+        return sweep_bucket(self._bucket(), Index(self._database), self.ledger(), before)
 
     def close(self) -> None:
         """Close what was opened."""

@@ -18,11 +18,13 @@ from dicomveil_receiver.keeping import FolderKeeping, Keeping, keeping_of
 from dicomveil_receiver.reindexing import reindex
 from dicomveil_receiver.sealing import new_identity, read_identities, unseal
 from dicomveil_receiver.settings import WHERE, Settings, SettingsError, load_settings
+from dicomveil_receiver.sweeping import IndexNotWholeError
 
 __all__ = ["COMMANDS", "run_command"]
 
-COMMANDS = frozenset({"token", "audit", "outbox", "identity", "unseal", "reindex"})
+COMMANDS = frozenset({"token", "audit", "outbox", "identity", "unseal", "reindex", "sweep"})
 _OK, _FOUND, _WRONG_USE = 0, 1, 2
+_IN_USE = "storage is in use by a running receiver: stop it first"
 _DAMAGED = "the list of the tokens in the storage is damaged"
 
 
@@ -86,6 +88,12 @@ def _parser() -> argparse.ArgumentParser:
         "reindex", parents=[storage], help="make the index anew, from a back-up that was copied while it ran"
     )
     reindexing.set_defaults(run=_reindex)
+
+    sweeping = commands.add_parser(
+        "sweep", parents=[storage], help="remove old objects that no row of the index names, left by a kill"
+    )
+    sweeping.add_argument("--days", type=int, default=7, metavar="N", help="how old they have to be (7)")
+    sweeping.set_defaults(run=_sweep)
 
     identity = commands.add_parser("identity", help="make a private key for --seal-to, print its recipient")
     identity.add_argument("--output", type=Path, required=True, metavar="FILE", help="keep it off the server")
@@ -168,12 +176,30 @@ def _reindex(options: argparse.Namespace) -> int:
     try:
         result = reindex(settings.storage)
     except BlockingIOError:
-        return _wrong("storage is in use by a running receiver: stop it first")
+        return _wrong(_IN_USE)
     except AuditError as error:
         print(f"dicomveil receive: {error}", file=sys.stderr)
         return _FOUND
     print(f"{result.found} instances in the index, {result.missing} that the audit log tells of are missing")
     return _FOUND if result.missing else _OK
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    if not 0 < options.days <= 36500:
+        return _wrong("days must be from 1 to 36500")
+    with _keeping(options) as keeping:
+        try:
+            swept = keeping.sweep(datetime.now(UTC) - timedelta(days=options.days))
+        except BlockingIOError:
+            return _wrong(_IN_USE)
+        except AuditError as error:
+            print(f"dicomveil receive: {error}", file=sys.stderr)
+            return _FOUND
+        except IndexNotWholeError:
+            print("dicomveil receive: the index lacks instances that the audit log tells of", file=sys.stderr)
+            return _FOUND
+    print(f"{swept.removed} removed, {swept.set_aside} set aside, {swept.put_back} put back")
+    return _OK
 
 
 def _identity(options: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from dicomveil_receiver.durable import make_folders, sync_folder
 from dicomveil_receiver.index import Row
 from dicomveil_receiver.locking import FolderLock
 from dicomveil_receiver.objects import CHUNK_BYTES, Sealed, Staged
-from dicomveil_receiver.spool import SEALED_SUFFIX, Spool
+from dicomveil_receiver.spool import SEALED_SUFFIX, NewSpool, Spool
 
 __all__ = ["CONTROL", "FolderObjects", "Scratch", "object_in", "sealed_in"]
 
@@ -33,7 +33,10 @@ def object_in(folder: Path, row: Row) -> Path:
 class Scratch:
     """Where instances arrive, for one process; a second one is refused (``BlockingIOError``)."""
 
-    def __init__(self, folder: Path, new_spool: Callable[[Path], Spool] = Spool) -> None:
+    #: Whether what passes stays on this disk.
+    durably = True
+
+    def __init__(self, folder: Path, new_spool: NewSpool = Spool) -> None:
         self.folder = folder
         self.control = folder / CONTROL
         self._incoming = self.control / "incoming"
@@ -45,7 +48,7 @@ class Scratch:
 
     def spool(self) -> Spool:
         """Begin an instance."""
-        return self._new_spool(self._incoming)
+        return self._new_spool(self._incoming, durably=self.durably)
 
     def check(self, min_free_bytes: int) -> None:
         """Raise ``ENOSPC`` when there is less room than that."""
@@ -61,17 +64,17 @@ class FolderObjects(Scratch):
     """Objects as files; what arrives is on the same disk, so it gets its name in one step."""
 
     #: More only wait for each other: for the interpreter lock, and for the disk.
-    at_once = 8
+    at_once = 24
 
-    def __init__(self, folder: Path, new_spool: Callable[[Path], Spool] = Spool) -> None:
+    def __init__(self, folder: Path, new_spool: NewSpool = Spool) -> None:
         super().__init__(folder, new_spool)
         self._adding = threading.Lock()
         self._named: set[Path] = set()
 
     def stage(self, spool: Spool, row: Row) -> Staged:
-        """Put the bytes on the disk."""
+        """Put the bytes on the disk: when they were examined, they have been."""
         name = f"{row.study_uid}/{row.series_uid}/{row.sop_instance_uid}.dcm{spool.suffix}"
-        return Staged(row, spool.settle(durably=True), name)
+        return Staged(row, spool.settle(), name)
 
     def holds(self, staged: Staged) -> bool:
         """Tell whether the file is there: sealed or not, as the settings were then."""

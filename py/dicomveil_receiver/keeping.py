@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -14,14 +15,13 @@ from dicomveil_receiver.index import Index
 from dicomveil_receiver.objects import Sealed
 from dicomveil_receiver.outbox import Outbox
 from dicomveil_receiver.settings import Settings, SettingsError
-from dicomveil_receiver.spool import Spool
+from dicomveil_receiver.spool import NewSpool
 from dicomveil_receiver.sqlite import SqliteDatabase
 from dicomveil_receiver.store import Store
+from dicomveil_receiver.sweeping import Swept, sweep_folder
 from dicomveil_receiver.tokens import TokenFile, Tokens
 
 __all__ = ["FolderKeeping", "Keeping", "keeping_of"]
-
-NewSpool = Callable[[Path], Spool]
 
 
 class Keeping(Protocol):
@@ -58,6 +58,13 @@ class Keeping(Protocol):
 
     def sealed(self) -> Iterator[Sealed]:
         """Yield all sealed objects."""
+
+    def sweep(self, before: datetime) -> Swept:
+        """Remove objects that no row names and that are older.
+
+        Raises:
+            AuditError, BlockingIOError, IndexNotWholeError: see ``sweeping``.
+        """
 
     def close(self) -> None:
         """Close what was opened."""
@@ -105,6 +112,10 @@ class FolderKeeping:
     def sealed(self) -> Iterator[Sealed]:
         """Yield all sealed objects."""
         return sealed_in(self._folder)
+
+    def sweep(self, before: datetime) -> Swept:
+        """Remove files that no row names and that are older."""
+        return sweep_folder(self._folder, before)
 
     def close(self) -> None:
         """Close what was opened."""

@@ -93,6 +93,9 @@ REASONS: Mapping[str, Reason] = MappingProxyType(
         "storage-unavailable": Reason(
             _OUT_OF_RESOURCES, 503, "The storage cannot be written now. Try later."
         ),
+        "verification-interrupted": Reason(
+            _PROCESSING_FAILURE, 503, "Verification was interrupted. Send it again."
+        ),
         "verification-failed": _UNCLEANED,
         # what reading refuses: PS3.4 "Error: Cannot understand"
         "not-dicom": Reason(_CANNOT_UNDERSTAND, 409, "This is not a DICOM instance."),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -22,9 +22,10 @@ from pyrage.x25519 import Identity, Recipient
 
 from dicomveil.source import FileSource
 from dicomveil_receiver.durable import move_durably
-from dicomveil_receiver.spool import SEALED_SUFFIX, Spool, open_for_owner
+from dicomveil_receiver.spool import SEALED_SUFFIX, Arrived, NewSpool, Spool, open_for_owner
 
 __all__ = [
+    "OpenedSource",
     "SealedSpool",
     "new_identity",
     "read_identities",
@@ -102,18 +103,22 @@ class SealedSpool(Spool):
 
     suffix = SEALED_SUFFIX
 
-    def __init__(self, folder: Path, recipients: Sequence[Recipient]) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, recipients: Sequence[Recipient], *, durably: bool = True) -> None:
+        super().__init__(folder, durably=durably)
         self._recipients = list(recipients)
         self._key = secrets.token_bytes(32)
         self._cipher = Cipher(AES256(self._key), CTR(bytes(_BLOCK))).encryptor()
         self._sealed = self.path.with_suffix(SEALED_SUFFIX)
 
-    def source(self) -> _OpenedSource:
+    def source(self) -> OpenedSource:
         """Open what has arrived, decrypted as it is read."""
-        return _OpenedSource(self.path, self._key)
+        return OpenedSource(self.path, self._key)
 
-    def settle(self, *, durably: bool) -> Path:
+    def arrived(self) -> Arrived:
+        """Return how another process reads what has arrived."""
+        return super().arrived()._replace(key=self._key.hex(), durably=False)
+
+    def settle(self) -> Path:
         """Encrypt to the recipients."""
         with (
             self.source() as source,
@@ -121,7 +126,7 @@ class SealedSpool(Spool):
         ):
             encrypt_io(_Reader(source), writer, self._recipients)
             writer.flush()
-            if durably:
+            if self._durably:
                 os.fsync(writer.fileno())
         self._given = self._sealed
         return self._sealed
@@ -137,16 +142,16 @@ class SealedSpool(Spool):
         return memoryview(self._cipher.update(data))
 
 
-def spool_kind(seal_to: Sequence[str]) -> Callable[[Path], Spool]:
+def spool_kind(seal_to: Sequence[str]) -> NewSpool:
     """Return what makes spools: sealed ones if there are recipients."""
     recipients = recipients_of(seal_to)
     return partial(SealedSpool, recipients=recipients) if recipients else Spool
 
 
-class _OpenedSource(FileSource):
+class OpenedSource(FileSource):
     """Reads a spool file through its key. The counter of CTR starts at zero: the key is used once."""
 
-    def __init__(self, path: Path, key: bytes) -> None:
+    def __init__(self, path: str | Path, key: bytes) -> None:
         super().__init__(path)
         self._key = key
 
@@ -163,7 +168,7 @@ class _OpenedSource(FileSource):
 class _Reader:
     """What ``encrypt_io`` reads from."""
 
-    def __init__(self, source: _OpenedSource) -> None:
+    def __init__(self, source: OpenedSource) -> None:
         self._source = source
         self._offset = 0
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dicomveil_receiver.audit import Audit
+from dicomveil_receiver.examining import Examine
 from dicomveil_receiver.logs import Log
 from dicomveil_receiver.metrics import Metrics
-from dicomveil_receiver.reception import Verify
 from dicomveil_receiver.settings import Settings
 from dicomveil_receiver.store import Store
 from dicomveil_receiver.tokens import Tokens
@@ -23,6 +23,6 @@ class Services:
     store: Store
     tokens: Tokens
     audit: Audit
-    verify: Verify
+    examine: Examine
     log: Log
     metrics: Metrics = field(default_factory=Metrics)

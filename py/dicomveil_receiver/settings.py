@@ -7,6 +7,7 @@ name of the setting, before anything is opened.
 from __future__ import annotations
 
 import ipaddress
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -106,6 +107,9 @@ class Settings:
     )
     allow_host: tuple[str, ...] = field(
         default=(), metadata=_about("further host name to answer to on loopback", many=True)
+    )
+    verifiers: int = field(
+        default=min(os.cpu_count() or 1, 8), metadata=_about("processes that verify what arrives", int)
     )
     max_instance_bytes: int = field(default=8 * _GIB, metadata=_about("largest instance", int))
     max_request_bytes: int = field(default=64 * _GIB, metadata=_about("largest request", int))

@@ -12,8 +12,9 @@ from dicomveil_receiver.access import Gate
 from dicomveil_receiver.metrics import CONTENT_TYPE
 from dicomveil_receiver.reasons import ReceiverError
 from dicomveil_receiver.services import Services
-from dicomveil_receiver.store import is_uid, storage_errors
+from dicomveil_receiver.store import is_uid
 from dicomveil_receiver.stow import StowService, receive_blocks
+from dicomveil_receiver.trouble import storage_errors
 
 __all__ = ["StateService"]
 

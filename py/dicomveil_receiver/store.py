@@ -6,42 +6,27 @@ verified and durable.
 
 from __future__ import annotations
 
-import errno
 import re
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from dicomveil.verifying import Verified
+from dicomveil_receiver.examining import Examined
 from dicomveil_receiver.index import Index, Row
 from dicomveil_receiver.objects import Objects, Staged
 from dicomveil_receiver.reasons import ReceiverError
 from dicomveil_receiver.spool import Spool
 from dicomveil_receiver.together import Together
+from dicomveil_receiver.trouble import storage_errors
 
-__all__ = ["Kept", "Store", "is_uid", "storage_errors"]
+__all__ = ["Kept", "Store", "is_uid"]
 
 _UID = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*", re.ASCII)
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def is_uid(text: str) -> bool:
     """Tell whether a text is a UID as PS3.5, Section 9.1 writes it: so it is a safe name of a file, too."""
     return len(text) <= 64 and _UID.fullmatch(text) is not None
-
-
-@contextmanager
-def storage_errors() -> Iterator[None]:
-    """Turn what a disk, a bucket or a database can do to us into an answer; nothing acknowledged is lost."""
-    try:
-        yield
-    except OSError as error:
-        raise ReceiverError("storage-full" if error.errno in _FULL else "storage-unavailable") from None
-    except sqlite3.Error as error:
-        full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-        raise ReceiverError("storage-full" if full else "storage-unavailable") from None
 
 
 class Kept(NamedTuple):
@@ -69,18 +54,19 @@ class Store:
         with storage_errors():
             return self.objects.spool()
 
-    def stage(self, spool: Spool, verified: Verified) -> Staged:
+    def stage(self, spool: Spool, examined: Examined) -> Staged:
         """Make a verified instance durable, to be kept; ``keep`` has to follow.
 
         Raises:
             ReceiverError: ``uid-invalid``, ``storage-full``, ``storage-unavailable``.
         """
+        verified, sha256, _ = examined
         uids = (verified.sop_instance_uid, verified.study_uid, verified.series_uid)
         kinds = (verified.sop_class, verified.transfer_syntax)
         if not all(map(is_uid, (*uids, *kinds))):
             raise ReceiverError("uid-invalid")
         received = datetime.now(UTC).isoformat(timespec="seconds")
-        row = Row(*uids, *kinds, spool.sha256, spool.size, received)
+        row = Row(*uids, *kinds, sha256, spool.size, received)
         with storage_errors():
             return self.objects.stage(spool, row)
 

@@ -18,7 +18,8 @@ from dicomveil_receiver.reasons import ReceiverError
 from dicomveil_receiver.reception import Reception, Result
 from dicomveil_receiver.services import Services
 from dicomveil_receiver.settings import Settings
-from dicomveil_receiver.store import is_uid, storage_errors
+from dicomveil_receiver.store import is_uid
+from dicomveil_receiver.trouble import storage_errors
 
 __all__ = ["StowService", "receive_blocks"]
 
@@ -102,7 +103,7 @@ class StowService:
             raise ReceiverError("request-too-large")
         return Reception(
             self._services.store,
-            self._services.verify,
+            self._services.examine,
             boundary=boundary,
             study=study,
             max_parts=settings.max_parts,

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,24 +22,23 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
-from dicomveil.source import Source
-from dicomveil.verifying import Problem, Verified
 from dicomveil_receiver.app import make_app
+from dicomveil_receiver.examining import THREADS, Examine, Examined, Verify, examine_all
 from dicomveil_receiver.keeping import Keeping, keeping_of
 from dicomveil_receiver.logs import Log, quiet_others
-from dicomveil_receiver.reception import Verify
 from dicomveil_receiver.sealing import spool_kind
 from dicomveil_receiver.services import Services
 from dicomveil_receiver.serving import bind, make_server, url_of
 from dicomveil_receiver.settings import Settings
+from dicomveil_receiver.spool import Arrived
 from dicomveil_receiver.store import Store
+from receiver.marking import marker_verify
 from receiver.servers import Shared
 
 ROOT = Path(__file__).parents[2]
 #: A behaviour of both ways to keep things: in a folder, and in a bucket and a database.
 both = pytest.mark.parametrize("kind", ["folder", "shared"], indirect=True)
 BOUNDARY = "the-boundary"
-NOT_CLEAN = "not-clean-in-this-test"
 
 
 def new_uid() -> str:
@@ -77,18 +77,14 @@ def uid_of(instance: bytes) -> str:
     return str(pydicom.dcmread(io.BytesIO(instance), stop_before_pixels=True).SOPInstanceUID)
 
 
-def marker_verify(output: Source) -> Verified:
-    """Stand in for verification where its rules do not matter: only the marker is looked at."""
-    try:
-        ds = pydicom.dcmread(io.BytesIO(output.read(0, 4096)), stop_before_pixels=True)
-        syntax = str(ds.file_meta.TransferSyntaxUID)
-        sop_class, uid = str(ds.SOPClassUID), str(ds.SOPInstanceUID)
-        study, series = str(ds.StudyInstanceUID), str(ds.SeriesInstanceUID)
-        clean = ds.get("PatientIdentityRemoved") == "YES"
-    except Exception:  # noqa: BLE001 - hostile input; the real one tells what it is
-        return Verified("", "", "", "", "", (Problem("not-dicom", None),))
-    problems = () if clean else (Problem(NOT_CLEAN, 0x00120062),)
-    return Verified(sop_class, uid, study, series, syntax, problems)
+def examine_here(verify: Verify) -> Examine:
+    """Return what examines in this process, so that tests can look into it."""
+
+    def all_of_them(arrived: Sequence[Arrived]) -> list[Examined]:
+        with ThreadPoolExecutor(THREADS) as waiting:
+            return examine_all(verify, arrived, waiting)
+
+    return all_of_them
 
 
 def multipart(
@@ -199,7 +195,7 @@ def running(
     store = keeping.store(spool_kind(chosen.seal_to), forward=chosen.forward_to is not None)
     tokens, audit = keeping.tokens(), keeping.audit()
     token = tokens.add(f"test-{len(tokens.list())}")
-    services = Services(chosen, store, tokens, audit, verify, log)
+    services = Services(chosen, store, tokens, audit, examine_here(verify), log)
     listener = bind(chosen)
     server = make_server(make_app(services), chosen, log)
 
@@ -265,9 +261,9 @@ def process(
 
 _MAIN = """
 import sys
-from receiver import support
+from receiver import marking
 from dicomveil_receiver import cli
-cli.verify_instance = support.marker_verify
+cli.verify_instance = marking.marker_verify
 raise SystemExit(cli.main(sys.argv[1:]))
 """
 

@@ -12,7 +12,8 @@ import pytest
 
 from dicomveil_receiver.audit import Audit, AuditError, AuditFile, Head, OpenAuditFile, verify_audit
 from dicomveil_receiver.cli import main
-from receiver.support import NOT_CLEAN, Endpoint, make_instance, running, uid_of
+from receiver.marking import NOT_CLEAN
+from receiver.support import Endpoint, make_instance, running, uid_of
 
 
 def lines_of(folder: Path) -> list[dict[str, Any]]:

@@ -24,12 +24,12 @@ from dicomveil_receiver.cli import main
 from dicomveil_receiver.limits import AtOnce, RateLimit
 from dicomveil_receiver.reasons import ReceiverError
 from dicomveil_receiver.tokens import TokenFile, Tokens
+from receiver.marking import marker_verify
 from receiver.support import (
     Endpoint,
     both,
     content_type,
     make_instance,
-    marker_verify,
     multipart,
     process,
     running,

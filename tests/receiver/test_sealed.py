@@ -19,12 +19,12 @@ from dicomveil.source import Source
 from dicomveil.verifying import Verified
 from dicomveil_receiver.cli import main
 from dicomveil_receiver.sealing import SealedSpool, recipients_of
+from receiver.marking import marker_verify
 from receiver.servers import Shared
 from receiver.support import (
     Endpoint,
     both,
     make_instance,
-    marker_verify,
     multipart,
     process,
     running,
@@ -197,7 +197,7 @@ def test_any_range_reads_as_it_was_written(
     spool = SealedSpool(tmp_path_factory.mktemp("spool"), recipients_of([recipient]))
     edges = sorted({0, len(content), *(min(cut, len(content)) for cut in cuts)})
     for start, end in itertools.pairwise(edges):
-        spool.write(memoryview(content)[start:end])
+        spool.write([memoryview(content)[start:end]])
     with spool.source() as source:
         assert source.size == len(content)
         assert source.read(offset, length) == content[offset : offset + length]

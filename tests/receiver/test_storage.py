@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from dicomveil_receiver import spool, sqlite
+from dicomveil_receiver import examining, spool, sqlite
 from dicomveil_receiver.folder import FolderObjects
 from dicomveil_receiver.store import is_uid
 from receiver.servers import Shared
@@ -66,7 +66,7 @@ def test_a_disk_that_fails_is_told_and_gone_on_with(
         elif step == "write":
             patch.setattr(spool.Spool, "write", fail)
         elif step == "fsync":
-            patch.setattr(spool.Spool, "settle", fail)
+            patch.setattr(examining, "_synchronize", fail)
         else:
             patch.setattr(Path, "replace", fail)
         answer = endpoint.store_instances(make_instance())

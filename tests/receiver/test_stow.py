@@ -17,15 +17,14 @@ from dicomweb_client import DICOMwebClient
 
 from dicomveil.source import Source
 from dicomveil.verifying import Verified
+from receiver.marking import NOT_CLEAN, marker_verify
 from receiver.servers import Shared
 from receiver.support import (
     BOUNDARY,
-    NOT_CLEAN,
     Endpoint,
     both,
     content_type,
     make_instance,
-    marker_verify,
     multipart,
     new_uid,
     running,

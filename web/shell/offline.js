@@ -48,7 +48,7 @@ export async function protectedByServiceWorker() {
     const worker = registration.installing ?? registration.waiting ?? registration.active;
     if (!worker) return false;
     await Promise.race([
-      reached(worker, "activated"),
+      navigator.serviceWorker.ready, // and not its state: WebKit does not always tell of a change of it
       reached(worker, "redundant").then(() => Promise.reject(new Error("not installed"))),
     ]);
     location.reload();
