@@ -101,6 +101,20 @@ def open_page(context: BrowserContext, url: str) -> Page:
     return page
 
 
+# When a page's script had come, when the first worker was asked for, when what it starts from had come: ms.
+STAGES = """
+() => {
+  const of = (end) => performance.getEntriesByType("resource").find(({ name }) => name.endsWith(end));
+  return {
+    "the script that starts workers is here": of("/pool/pool.js")?.responseEnd,
+    "the first worker is asked for": of("/worker/worker.js")?.startTime,
+    "WebAssembly is here": of("/pyodide.asm.wasm")?.responseEnd,
+    "Python's memory is here": of("/memory.bin")?.responseEnd,
+  };
+}
+"""
+
+
 def boot(launch: Callable[..., BrowserContext], url: str) -> list[Row]:
     """Measure the time from navigation until the page is ready for files.
 
@@ -108,6 +122,7 @@ def boot(launch: Callable[..., BrowserContext], url: str) -> list[Row]:
     """
     times: list[list[float]] = []
     spent: list[float] = []
+    stages: list[dict[str, float]] = []
     for _ in range(BOOTS):
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
             context = launch(profile)
@@ -118,16 +133,22 @@ def boot(launch: Callable[..., BrowserContext], url: str) -> list[Row]:
                 watch(page, url)
                 visits.append(state(page, "empty"))
                 spent.append(usage().processor - before)
+                stages.append(page.evaluate(STAGES))
                 page.wait_for_timeout(SETTLING)
                 page.close()
             times.append(visits)
             context.close()
     cold = statistics.median(visits[0] for visits in times)
     warm = statistics.median(visits[-1] for visits in times)
+    warm_stages = stages[VISITS - 1 :: VISITS]
     return [
         Row("page ready, cold profile", f"{cold / 1000:.2f} s", "1.5 s"),
         Row("page ready, warm", f"{warm / 1000:.2f} s", "0.9 s; first version 1.2 s"),
         Row("  processor time until then", f"{statistics.median(spent[VISITS - 1 :: VISITS]):.2f} s"),
+        *(
+            Row(f"  {stage}", f"{statistics.median(one.get(stage) or 0 for one in warm_stages):.0f} ms")
+            for stage in warm_stages[0]
+        ),
     ]
 
 

@@ -78,7 +78,7 @@ def _open(driver: webdriver.Driver, folder: Path, files: list[tuple[str, Dataset
 
 def _choose(driver: webdriver.Driver, name: str) -> None:
     """Choose a file in the list, and wait for its picture."""
-    driver.run(f"{ROW.replace('return', 'const row =')}; row.querySelector('button').click()", name)
+    driver.run(f"{ROW.replace('return', 'const row =')}; row.click()", name)
     driver.until("return document.querySelector('.stage-box')?.dataset.loading === 'false'")
     driver.until("return !document.querySelector('[data-testid=confirm-pixels]').disabled")
 

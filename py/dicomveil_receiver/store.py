@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import NamedTuple
 
 from dicomveil_receiver.examining import Examined
@@ -80,8 +81,10 @@ class Store:
         try:
             results += self._together.do(staged)
         finally:
-            conflicts = [isinstance(r, ReceiverError) and r.code == "instance-conflict" for r in results]
-            for one, refused in zip(staged, conflicts or [False] * len(staged), strict=True):
+            for one, result in zip_longest(staged, results):
+                if isinstance(result, Kept) and result.new:
+                    continue  # it is the object now
+                refused = isinstance(result, ReceiverError) and result.code == "instance-conflict"
                 self.objects.clear(one, refused=refused)
         return results
 
