@@ -68,6 +68,28 @@ def usage(kind: str = "renderer") -> Usage:
     return Usage(memory, ticks / os.sysconf("SC_CLK_TCK") if ticks else 0.0, peak)
 
 
+class Waiting(NamedTuple):
+    """What the main threads of pages did, in nanoseconds: ran, and waited for a processor that others had."""
+
+    ran: int
+    waited: int
+
+    def stretch(self, before: Waiting) -> float:
+        """Return by how much all that ran since then was stretched; 1 on a machine that does nothing else."""
+        ran, waited = self.ran - before.ran, self.waited - before.waited
+        return 1 + waited / ran if ran else 1.0
+
+
+def waiting() -> Waiting:
+    """Add up the main threads of the pages below this process."""
+    found = Waiting(0, 0)
+    for entry in _below("renderer"):
+        with contextlib.suppress(OSError, ValueError):
+            ran, waited, _ = map(int, (entry / "schedstat").read_text().split())
+            found = Waiting(found.ran + ran, found.waited + waited)
+    return found
+
+
 def forget_peaks() -> None:
     """Let every `peak` begin at what is held now."""
     for kind in ("renderer", "browser"):

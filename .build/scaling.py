@@ -68,6 +68,7 @@ class Journey(NamedTuple):
     peak: int
     browser: int  # the browser's own process: it keeps what Blobs are made of
     spent: float  # processor time of page and workers
+    stretch: float  # how much longer tasks took since other processes had the processor; 1: none had
     entries: int  # of the saved ZIP, the report among them
 
     @property
@@ -112,6 +113,7 @@ def journey(
     page.wait_for_timeout(SETTLING)
     processes.forget_peaks()
     empty, browser_before = processes.usage(), processes.usage("browser")
+    waited = processes.waiting()
     held: dict[str, int] = {}
 
     def ends(phase: str) -> None:
@@ -145,6 +147,7 @@ def journey(
         entries = len(archive.namelist())
     ends("saving")
     after, browser_after = processes.usage(), processes.usage("browser")
+    stretch = processes.waiting().stretch(waited)
     context.close()
     return Journey(
         opened,
@@ -156,6 +159,7 @@ def journey(
         after.peak - empty.memory,
         browser_after.peak - browser_before.memory,
         after.processor - empty.processor,
+        stretch,
         entries,
     )
 
@@ -178,14 +182,17 @@ def table(found: dict[int, Journey]) -> list[Row]:
     rows: list[Row] = []
     for count, one in sorted(found.items()):
         longest = max((took, phase) for phase, took in one.longest.items() if phase != "boot")
+        held = max(one.held.values()) / MB
         times = f"{one.opened:.1f} + {one.cleaned:.1f} + {one.saved:.1f} s"
         rows += [
             Row(f"{count} small files opened, cleaned, saved", f"{one.whole:.1f} s ({times})"),
             Row("  a file", f"{one.whole / count * 1000:.2f} ms"),
             Row("  processor time a file", f"{one.spent / count * 1000:.2f} ms"),
-            Row("  the most memory over the empty page", f"{one.peak / MB:.0f} MB", "250 MB"),
+            Row("  memory over the empty page, after a phase", f"{held:.0f} MB", "250 MB"),
+            Row("  the most meanwhile", f"{one.peak / MB:.0f} MB", "250 MB"),
             Row("  the browser's own process", f"{one.browser / MB:.0f} MB"),
             Row("  longest task of the main thread", f"{longest[0]:.0f} ms, {longest[1]}", "100 ms"),
+            Row("  other processes stretched its tasks by", f"{one.stretch:.1f} x"),
             Row("  cancelled in", f"{one.cancelled * 1000:.0f} ms", "1000 ms"),
         ]
     counts = sorted(found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +17,8 @@ import synthetic
 
 MB = 1 << 20
 MANY = 10_000
-#: What else the machine does stretches every task of the page.
-SLOWNESS = min(max(os.getloadavg()[0] / (os.cpu_count() or 1), 1), 5) if hasattr(os, "getloadavg") else 1
+#: A single task may be held up by more than what others lose on average.
+UNLUCKY = 2
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +176,6 @@ def test_ten_thousand_files(alone: Browser, server: Server, tmp_path: Path) -> N
     found = scaling.journey(alone, server.url, tmp_path / "in", look)
     assert found.entries == MANY - waiting + 1  # the report
     assert found.cancelled < 1
-    assert found.peak < 250 * MB
+    assert max(found.held.values()) < 250 * MB
     longest = {phase: took for phase, took in found.longest.items() if phase != "boot"}
-    assert max(longest.values()) < 100 * SLOWNESS, longest
+    assert max(longest.values()) < 100 * found.stretch * UNLUCKY, (found.stretch, longest)
