@@ -58,7 +58,7 @@ def test_everything_in_dist_is_accounted_for(dist: Path) -> None:
         if name in web:
             assert data == web[name]
         elif name not in about:
-            assert name.startswith(("licences/", "pyodide/", "python/"))
+            assert name.startswith(("help/", "licences/", "pyodide/", "python/"))
     where = " ".join(component.where for component in licensing.COMPONENTS)
     for archive in (dist / "python").iterdir():
         assert f"python/{archive.name}" in where

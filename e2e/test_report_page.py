@@ -41,6 +41,7 @@ def _report(page: Page) -> None:
 
 def test_the_report_says_in_words_what_was_done(ready: Page) -> None:
     """Profile, options, edition, build, counts; each file with its outcome and what its codes mean."""
+    expect(ready.get_by_test_id("build")).to_have_text(re.compile(r"\w{12}"))
     _cleaned(ready)
     _report(ready)
     page = ready.get_by_test_id("report-view")

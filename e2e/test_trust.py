@@ -20,6 +20,7 @@ from e2e.journey import (
     row,
     rows,
     save,
+    shown,
     state,
     workers,
 )
@@ -233,7 +234,7 @@ def test_cancel_stops_cleaning_at_once(ready: Page) -> None:
     bad: FilePayload = {"name": "bad.dcm", "mimeType": "application/dicom", "buffer": content}
     open_files(ready, [*files, bad])
     ended: list[Worker] = []
-    for worker in workers(ready):
+    for worker in _undisturbed(ready):
         worker.on("close", lambda worker: ended.append(worker))  # noqa: PLW0108 - Playwright writes on it
         worker.evaluate(HANG_AT, len(content))
     ready.get_by_test_id("clean").click()
@@ -259,6 +260,13 @@ def test_cancel_stops_cleaning_at_once(ready: Page) -> None:
         worker.evaluate("() => self.calm?.()")
     clean(ready)
     assert {found.status for found in rows(ready)} == {"clean"}
+
+
+def _undisturbed(page: Page) -> list[Worker]:
+    """Wait until nobody asks for pictures any more; return the workers."""
+    shown(page)
+    expect(page.locator(".thumbnail:not(:has(canvas))")).to_have_count(0, timeout=WAIT)
+    return workers(page)
 
 
 #: Let a worker take two seconds for the file of a given size.
@@ -289,7 +297,7 @@ def test_what_waits_behind_slow_files_is_done_by_whoever_is_free(ready: Page) ->
         sizes.append(len(builders.encode(ds)))
     files = [payload(builders.ct(number=number), f"{number}.dcm") for number in range(1, 7)]
     open_files(ready, [*strange, *files])
-    for worker in workers(ready):
+    for worker in _undisturbed(ready):
         worker.evaluate(HANG_AT, sizes[0])
         worker.evaluate(SLOW_AT, sizes[1])
     ready.get_by_test_id("clean").click()
@@ -322,7 +330,7 @@ def test_a_worker_whose_memory_has_grown_is_replaced_between_files(page: Page, s
 def test_cancel_while_reading_keeps_what_was_read(ready: Page) -> None:
     """What was read before stays in the list; the rest is forgotten."""
     hanging = builders.encode(builders.ct(number=50)) + bytes(2)
-    for worker in workers(ready):
+    for worker in _undisturbed(ready):
         worker.evaluate(HANG_AT, len(hanging))
     files = [payload(builders.ct(number=number), f"{number}.dcm") for number in range(1, 4)]
     bad: FilePayload = {"name": "bad.dcm", "mimeType": "application/dicom", "buffer": hanging}

@@ -231,6 +231,8 @@ def test_uploads_go_on_while_processes_are_killed(tmp_path: Path) -> None:
             killing.start()
             answer = endpoint.retried(*instances[start : start + 10])
             killing.join()
+            if answer.status_code == 202:  # one was in both when they were killed
+                answer = endpoint.retried(*instances[start : start + 10])
             assert answer.status_code == 200
         stored = {Path(name).stem: endpoint.content(name) for name in endpoint.files()}
         assert stored == {uid_of(instance): instance for instance in instances}

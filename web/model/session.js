@@ -269,6 +269,11 @@ export class Session extends EventTarget {
     setTimeout(() => this.#tell(), TELL_MS);
   }
 
+  /** Tell of all that changed now, before something else tells that all is done. */
+  settle() {
+    this.#tell();
+  }
+
   #tell() {
     this.#telling = false;
     if (!this.#changed.size) return;

@@ -6,8 +6,8 @@ import { CodedError, rewrap } from "../errors.js";
 /** @typedef {import("../contract.js").Versions} Versions */
 /** @typedef {import("../contract.js").WorkerMessage} WorkerMessage */
 
-/** A worker that does not start in this time never will (without wasm rights it would hang for ever). */
-const BOOT_LIMIT_MS = 60_000;
+/** A worker that does not start so soon after it got all it needs never will (without wasm rights it would hang for ever). */
+const BOOT_LIMIT_MS = 25_000;
 
 const ADDRESS = new URL("../worker/worker.js", import.meta.url).href;
 /** @type {{createScriptURL(url: string): string}|undefined} */
@@ -22,6 +22,8 @@ export class WorkerLink {
   #worker;
   #library;
   #next = 0;
+  /** @type {ReturnType<typeof setTimeout>|undefined} */
+  #limit;
   /** @type {Map<number, {resolve: (value: any) => void, reject: (error: Error) => void}>} */
   #waiting = new Map();
   #dead = false;
@@ -48,13 +50,11 @@ export class WorkerLink {
     this.#worker.onmessageerror = () => this.end("worker-crashed");
     this.#boot.promise.catch(() => {});
     const missing = () => this.end("assets-missing");
-    assets.then((given) => this.#worker.postMessage({ kind: "boot", ...given }), missing);
+    assets.then((given) => {
+      this.#worker.postMessage({ kind: "boot", ...given });
+      this.#limit = setTimeout(() => this.end("boot-failed"), BOOT_LIMIT_MS);
+    }, missing);
     this.#library = library;
-    const limit = setTimeout(() => this.end("boot-failed"), BOOT_LIMIT_MS);
-    this.#boot.promise.then(
-      () => clearTimeout(limit),
-      () => clearTimeout(limit),
-    );
   }
 
   /** Resolves when Python runs, rejects when it cannot start. */
@@ -90,6 +90,7 @@ export class WorkerLink {
   end(code) {
     if (this.#dead) return;
     this.#dead = true;
+    clearTimeout(this.#limit);
     this.#worker.terminate();
     this.#end.resolve(code); // first: whoever waits for an answer asks then which job it was that ended the worker
     this.#boot.reject(new CodedError(code));
@@ -99,6 +100,7 @@ export class WorkerLink {
 
   /** Python runs: hand over what it imports and reads from now on, before the first call. @param {Versions} versions */
   async #stock(versions) {
+    clearTimeout(this.#limit);
     try {
       this.#worker.postMessage({ kind: "library", ...(await this.#library) });
       this.#boot.resolve(versions);

@@ -44,9 +44,17 @@ export class WorkerPool {
 
   /** Resolves with the versions when the first worker is ready; the others follow. */
   async ready() {
-    const versions = await this.#first.ready;
-    while (this.#lanes.size < this.#size) this.#start();
-    return versions;
+    for (;;) {
+      const first = this.#first;
+      try {
+        const versions = await first.ready;
+        while (this.#lanes.size < this.#size) this.#start();
+        return versions;
+      } catch (error) {
+        await first.ended; // and another has taken its place, or none will
+        if (this.#first === first) throw error;
+      }
+    }
   }
 
   /**
@@ -111,7 +119,7 @@ export class WorkerPool {
     );
     link.ended.then((code) => {
       this.#lanes.delete(lane);
-      if (this.#failedBoots < MAX_FAILED_BOOTS) this.#start();
+      if (this.#failedBoots < MAX_FAILED_BOOTS) this.#first = this.#start();
       else if (!this.#lanes.size) for (const job of this.#jobs.splice(0)) job.reject(new CodedError(code));
     });
     return link;
@@ -163,7 +171,7 @@ export class WorkerPool {
         job.reject(/** @type {Error} */ (error));
       }
     }
-    if (lane.link.full && !lane.depth) lane.link.end("worker-full"); // nobody waits for it: no file hears of this
+    if (lane.link.full && !lane.depth) lane.link.end("worker-crashed"); // no file hears of this
     this.#next();
   }
 

@@ -63,6 +63,7 @@ export class Sharing extends EventTarget {
     }
     this.busy = null;
     this.upload = null;
+    this.#session.settle();
     this.tell();
   }
 
