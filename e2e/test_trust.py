@@ -265,7 +265,8 @@ def test_cancel_stops_cleaning_at_once(ready: Page) -> None:
 def _undisturbed(page: Page) -> list[Worker]:
     """Wait until nobody asks for pictures any more; return the workers."""
     shown(page)
-    expect(page.locator(".thumbnail:not(:has(canvas))")).to_have_count(0, timeout=WAIT)
+    # That of the series waits until the series is closed.
+    expect(page.locator("[data-status] .thumbnail:not(:has(canvas))")).to_have_count(0, timeout=WAIT)
     return workers(page)
 
 
