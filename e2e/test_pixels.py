@@ -154,9 +154,9 @@ def test_the_picture_stays_where_it_is_while_one_works_on_it(ready: Page) -> Non
     open_files(ready, [payload(screen(1), "1.dcm"), payload(screen(2), "2.dcm")])
     shown(ready)
     choose(ready, "2.dcm")
-    place = shown(ready).bounding_box()
     proposals = ready.get_by_test_id("proposals")
     expect(proposals).to_be_visible()
+    place = shown(ready).bounding_box()
     expect(proposals.locator("[data-search=searching]")).to_have_count(0, timeout=WAIT)
     assert shown(ready).bounding_box() == place
     ready.get_by_test_id("add-covering").click()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from e2e.journey import WAIT, Server, clean, open_files, payload, row, rows, state
 from e2e.pictures import screen
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 import browsers
 import builders
@@ -149,12 +149,11 @@ def test_what_needs_a_look_comes_first(ready: Page) -> None:
 
 
 @pytest.fixture
-def alone() -> Iterator[Browser]:
+def alone(browser: Browser) -> Iterator[Browser]:
     """A browser without any other page: its memory is measured."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(**browsers.launch_options(browsers.find()))
-        yield browser
-        browser.close()
+    another = browser.browser_type.launch(**browsers.launch_options(browsers.find()))
+    yield another
+    another.close()
 
 
 def test_ten_thousand_files(alone: Browser, server: Server, tmp_path: Path) -> None:

@@ -331,7 +331,7 @@ def test_a_worker_whose_memory_has_grown_is_replaced_between_files(page: Page, s
 def test_cancel_while_reading_keeps_what_was_read(ready: Page) -> None:
     """What was read before stays in the list; the rest is forgotten."""
     hanging = builders.encode(builders.ct(number=50)) + bytes(2)
-    for worker in _undisturbed(ready):
+    for worker in workers(ready):
         worker.evaluate(HANG_AT, len(hanging))
     files = [payload(builders.ct(number=number), f"{number}.dcm") for number in range(1, 4)]
     bad: FilePayload = {"name": "bad.dcm", "mimeType": "application/dicom", "buffer": hanging}
