@@ -41,6 +41,8 @@ const ops = {
     })),
   header: ({ handle, file, request }, head) =>
     withFile(handle, file, head, (_, size) => JSON.parse(core.header(handle, size, JSON.stringify(request)))),
+  series: ({ handle = 0, file = new Blob(), request }, head) =>
+    withFile(handle, file, head, (_, size) => JSON.parse(core.series(handle, size, JSON.stringify(request)))),
   frame: ({ handle, file, index }, head) =>
     withFile(handle, file, head, (_, size) => {
       const frame = JSON.parse(core.frame(handle, size, index));
