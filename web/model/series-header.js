@@ -36,5 +36,5 @@ export async function compareSeries(signal, pool, items, progress) {
     progress(done);
   });
   const table = await pool.run(signal, "series", { request: { parts } }, { urgent: true });
-  return { ...table, unread: unread.sort(([one], [other]) => one.index - other.index) };
+  return { ...table, unread };
 }

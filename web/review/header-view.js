@@ -6,6 +6,7 @@ import { codeOf } from "../errors.js";
 import { explain, onLanguage, t } from "../i18n.js";
 import { compareSeries } from "../model/series-header.js";
 import { attribute, isChanged, valuesWith } from "./header-rows.js";
+import { byInstance } from "./tree.js";
 
 /** @typedef {import("../contract.js").HeaderRow} HeaderRow */
 /** @typedef {import("../contract.js").SeriesRow} SeriesRow */
@@ -66,7 +67,7 @@ export class HeaderView extends HTMLElement {
     const item = session.selected;
     const series = item ? session.seriesOf(item) : [];
     byTestId("header-scope").hidden = series.length < 2;
-    const items = this.#whole ? [...series] : item ? [item] : [];
+    const items = this.#whole ? series.toSorted(byInstance) : item ? [item] : [];
     const revision = items.reduce((sum, one) => sum + one.revision, 0);
     const same = items.length === this.#items.length && items.every((one, at) => one === this.#items[at]);
     if (same && revision === this.#revision) return;
