@@ -26,25 +26,28 @@ MOST_LISTED = 30
 #: Values of all attributes together that a table lists: beyond, each lists fewer, but never less than three.
 _MOST_IN_TABLE = 20_000
 _FEWEST_LISTED = 3
-#: What names an attribute; all else in a row is what one image has of it, and what becomes of that.
+#: Of a row: what names an attribute; and what one image has of it, and what becomes of that.
 _NAMES = ("path", "tag", "name", "keyword")
+_FACTS = ("vr", "action", "rule", "option", "reason", "before", "after")
 _DIGEST = 12  # bytes
 _Place = tuple[int, ...]
-_Row = dict[str, Any]
+_Facts = list[Any]  # in the order of _FACTS
 
 
 @dataclass(slots=True)
 class _Attribute:
     """What the images have of an attribute.
 
-    ``known`` counts images by the digest of what they have; ``None`` when these are more than can be counted.
-    ``listed`` has the first of them, each with the image where it comes first and its row.
+    ``names`` are in the order of ``_NAMES``. ``known`` counts images by the digest of what they have; it is
+    ``None`` when there are more than are counted. ``listed`` has the first of them, each with the image where
+    it comes first.
     """
 
+    names: list[Any]
     images: int
     changed: bool
     known: dict[str, int] | None
-    listed: dict[str, tuple[int, _Row]]
+    listed: dict[str, tuple[int, _Facts]]
 
     def merge(self, other: _Attribute) -> None:
         self.images += other.images
@@ -60,7 +63,7 @@ class _Attribute:
         if len(self.listed) > MOST_LISTED:
             self.listed = dict(self.in_order()[:MOST_LISTED])
 
-    def in_order(self) -> list[tuple[str, tuple[int, _Row]]]:
+    def in_order(self) -> list[tuple[str, tuple[int, _Facts]]]:
         """Return what is listed by the image where it comes first: no two come first in the same."""
         return sorted(self.listed.items(), key=lambda entry: entry[1][0])
 
@@ -88,9 +91,10 @@ class Comparison:
             while place in one.attributes:  # the tag occurs twice in the data set
                 place = (*place[:-1], place[-1] + 1)  # noqa: PLW2901 - the next that is free
             changed = row["action"] != "K" and row["before"] != row["after"]
-            facts = [value, *(row[name] for name in sorted(row) if name not in _NAMES)]
-            digest = blake2b(repr(facts).encode(), digest_size=_DIGEST).hexdigest()
-            one.attributes[place] = _Attribute(1, changed, {digest: 1}, {digest: (number, row)})
+            facts = [row[name] for name in _FACTS]
+            digest = blake2b(repr((facts, value)).encode(), digest_size=_DIGEST).hexdigest()
+            names = [row[name] for name in _NAMES]
+            one.attributes[place] = _Attribute(names, 1, changed, {digest: 1}, {digest: (number, facts)})
         rest = next(iterator, None)
         one.limit = rest.place if rest else None
         self.merge(one)
@@ -124,21 +128,26 @@ class Comparison:
         most = max(_FEWEST_LISTED, _MOST_IN_TABLE // max(1, differing))
         rows = []
         for _, attribute in sorted(self.attributes.items()):
-            variants = attribute.in_order()
-            row = variants[0][1][1]
-            if self._differs(attribute):
-                known = attribute.known
-                row = {name: row[name] for name in _NAMES} | {
-                    "images": attribute.images,
-                    "distinct": MOST_COUNTED if known is None else len(known),
-                    "more": known is None,
-                    "changed": attribute.changed,
-                    "values": [
-                        {**variant, "images": known and known[digest], "first": first}
-                        for digest, (first, variant) in variants[:most]
-                    ],
-                }
-            rows.append(row)
+            known = attribute.known
+            names = dict(zip(_NAMES, attribute.names, strict=True))
+            variants = [
+                (digest, first, names | dict(zip(_FACTS, facts, strict=True)))
+                for digest, (first, facts) in attribute.in_order()[:most]
+            ]
+            if not self._differs(attribute):
+                rows.append(variants[0][2])
+                continue
+            differs = {
+                "images": attribute.images,
+                "distinct": MOST_COUNTED if known is None else len(known),
+                "more": known is None,
+                "changed": attribute.changed,
+                "values": [
+                    row | {"images": known and known[digest], "first": first}
+                    for digest, first, row in variants
+                ],
+            }
+            rows.append(names | differs)
         return {"images": self.images, "cut": self.limit is not None, "rows": rows}
 
     def _differs(self, attribute: _Attribute) -> bool:
@@ -147,7 +156,7 @@ class Comparison:
     def to_json(self) -> str:
         """Return all of it as a text, to be merged elsewhere."""
         attributes = [
-            [place, found.images, found.changed, found.known, found.listed]
+            [place, found.names, found.images, found.changed, found.known, list(found.listed.items())]
             for place, found in self.attributes.items()
         ]
         return json.dumps([self.images, self.limit, attributes])
@@ -161,8 +170,8 @@ class Comparison:
             None if limit is None else tuple(limit),
             {
                 tuple(place): _Attribute(
-                    count, changed, known, {digest: (first, row) for digest, (first, row) in listed.items()}
+                    names, count, changed, known, {digest: tuple(one) for digest, one in listed}
                 )
-                for place, count, changed, known, listed in attributes
+                for place, names, count, changed, known, listed in attributes
             },
         )
