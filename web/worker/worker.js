@@ -1,5 +1,7 @@
 // The worker: Python without a network. It answers the calls of contract.js, one at a time.
 
+// First: it runs before Pyodide's.
+import { isGuarded } from "../guarded.js";
 import { startPython } from "./boot.js";
 import { read, readAhead, withFile } from "./files.js";
 import { jpegWalker } from "./jpeg-walker.js";
@@ -138,6 +140,7 @@ self.onmessage = async ({ data }) => {
     return tell({ kind: "broken", stage: "python" });
   }
   try {
+    if (!isGuarded()) throw new Error("no policy");
     seal();
     core.connect(read, jpegWalker);
     tell({ kind: "ready", versions: JSON.parse(core.boot()) });
