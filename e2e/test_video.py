@@ -33,7 +33,7 @@ FRAME = """(v) => {
   return [c.canvas.width, c.canvas.height, ...at(5, 15), ...at(60, 28)];
 }"""
 
-# To its end, as somebody does it who starts it once more when it was stopped: until all of it is in sight, the page does.
+# To its end, as somebody does who starts it again: until all of it is in sight, the page stops it.
 PLAYED_ON = """(v) => new Promise((ended) => {
   const again = setInterval(() => v.paused && v.play().catch(() => {}), 100);
   v.addEventListener("ended", () => ended(clearInterval(again)), { once: true });
