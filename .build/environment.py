@@ -55,9 +55,34 @@ def once(stamp: Path, wanted: str) -> Iterator[bool]:
         stamp.write_text(wanted)
 
 
+def _pip(python: Path, *arguments: str | Path) -> None:
+    """Install with the pip of an environment."""
+    run([python, "-m", "pip", "--disable-pip-version-check", "install", "-qq", *arguments])
+
+
+def _pinned(requirements: Path) -> list[str | Path]:
+    """Name pinned packages for pip: by their hashes, and nothing that would be built here."""
+    return ["--require-hashes", "--only-binary=:all:", "-r", requirements]
+
+
+def set_up_apart(folder: Path, requirements: Path, what: str) -> Path:
+    """Install pinned packages into a virtual environment of their own; return where its programs are (POSIX).
+
+    Raises:
+        BuildError: they did not install.
+    """
+    python = folder / "bin" / "python"
+    wanted = fingerprint(requirements, sys.version, str(folder))
+    with once(folder.with_suffix(".stamp"), wanted) as todo:
+        if todo or not python.exists():
+            say(f"Setting up {what} in {folder.relative_to(ROOT)}")
+            run([sys.executable, "-m", "venv", "--clear", folder])
+            _pip(python, *_pinned(requirements))
+    return python.parent
+
+
 def set_up_python() -> None:
     """Make .venv with the pinned packages and this project, editable."""
-    pip: list[str | Path] = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "-qq"]
     with once(CACHE / "venv.stamp", fingerprint(sys.version, str(ROOT))) as todo:
         if todo or not PYTHON.exists():
             if VENV.is_symlink():  # clearing it would empty the folder that it leads to
@@ -67,10 +92,10 @@ def set_up_python() -> None:
     with once(VENV / "requirements.stamp", fingerprint(REQUIREMENTS)) as todo:
         if todo:
             say("Installing the packages of .build/requirements.txt")
-            run([*pip, "--require-hashes", "--only-binary=:all:", "-r", REQUIREMENTS])
+            _pip(PYTHON, *_pinned(REQUIREMENTS))
     with once(VENV / "project.stamp", fingerprint(ROOT / "pyproject.toml")) as todo:
         if todo:
-            run([*pip, "--no-deps", "--no-build-isolation", "--no-index", "-e", "."])
+            _pip(PYTHON, "--no-deps", "--no-build-isolation", "--no-index", "-e", ".")
 
 
 def _system_node() -> Path | None:
@@ -97,7 +122,7 @@ def set_up_node() -> tuple[Path, list[str | Path]]:
     node = _node_of_venv()
     if node is None:
         say(f"No Node {OLDEST_NODE} or newer here: installing the one that is published on PyPI into .venv")
-        run([PYTHON, "-m", "pip", "install", "-qq", "--require-hashes", "-r", REQUIREMENTS_NODE])
+        _pip(PYTHON, *_pinned(REQUIREMENTS_NODE))
         node = _node_of_venv()
     if node is None:
         raise BuildError(f"Node did not install. Install Node {OLDEST_NODE} or newer and build again.")

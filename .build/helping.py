@@ -16,7 +16,6 @@ from places import HERE, PACKAGE, BuildError
 from trimming import Files
 
 TEXTS = HERE / "help"
-STYLE = "help/help.css"
 LANGUAGES = {"en": "English", "de": "Deutsch", "fr": "Français", "es": "Español"}
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _SECTION = re.compile(r'<h2 id="(\w+)">(.*?)</h2>')
@@ -104,7 +103,8 @@ def _page(language: str, text: str) -> str:
     <meta name="color-scheme" content="light dark" />
     <meta name="referrer" content="no-referrer" />
     <link rel="icon" href="../icon.svg" type="image/svg+xml" />
-    <link rel="stylesheet" href="{STYLE.partition("/")[2]}" />
+    <link rel="stylesheet" href="../tokens.css" />
+    <link rel="stylesheet" href="help.css" />
   </head>
   <body>
     <nav>

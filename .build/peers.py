@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import environment
-from places import CACHE, HERE, BuildError, say
+from places import CACHE, HERE, BuildError
 from rows import Row
 
 REQUIREMENTS = HERE / "requirements-peers.txt"
@@ -53,22 +53,9 @@ class Spent(NamedTuple):
     clock: float
 
 
-def set_up() -> Path:
-    """Install them; return the folder of their programs."""
-    python = PEERS / "bin" / "python"
-    pip: list[str | Path] = [python, "-m", "pip", "--disable-pip-version-check", "install", "-qq"]
-    wanted = environment.fingerprint(REQUIREMENTS, sys.version, str(PEERS))
-    with environment.once(CACHE / "peers.stamp", wanted) as todo:
-        if todo or not python.exists():
-            say("Setting up what the benchmark compares with in .cache/peers")
-            environment.run([sys.executable, "-m", "venv", "--clear", PEERS])
-            environment.run([*pip, "--require-hashes", "--only-binary=:all:", "-r", REQUIREMENTS])
-    return python.parent
-
-
 def commands() -> dict[str, Command]:
     """Return how each program cleans a folder into another, by name."""
-    programs = set_up()
+    programs = environment.set_up_apart(PEERS, REQUIREMENTS, "what the benchmark compares with")
     python = programs / "python"
     ours = Path(sys.executable).parent / "dicomveil"
 

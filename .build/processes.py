@@ -1,4 +1,4 @@
-"""What the processes of a browser hold and have spent, asked of Linux; elsewhere everything is 0."""
+"""What a browser's or a server's processes hold and have spent, asked of Linux; elsewhere all is 0."""
 
 from __future__ import annotations
 
@@ -20,52 +20,57 @@ class Usage(NamedTuple):
     peak: int  # bytes: the most that each was resident, added up
 
 
-def _kind(command: bytes) -> str:
-    """Tell what a process of Chromium is: `renderer`, `utility`, ... or `browser`."""
+def _kind(entry: Path) -> str:
+    """Tell what a process of Chromium is: `renderer`, `utility`, ... or `browser`; of any other, nothing."""
+    try:
+        command = (entry / "cmdline").read_bytes()
+    except OSError:
+        return ""
     found = re.search(rb"--type=([a-z-]+)", command)
-    return found[1].decode() if found else "browser"
+    kind = found[1].decode() if found else "browser"
+    return kind if b"chrom" in command.split(b"\0")[0] else ""
 
 
-def _below(kind: str) -> dict[Path, list[str]]:
-    """Find the processes of a kind below this one; values are the fields of their `stat`."""
-    parents: dict[int, int] = {}
-    candidates: dict[int, list[str]] = {}
+def _family(pid: int, kind: str = "") -> dict[Path, list[str]]:
+    """Find a process and all below it, or of these a kind of Chromium's; values: the fields of `stat`."""
+    processes: dict[int, list[str]] = {}
     for entry in _PROC.glob("[0-9]*"):
-        try:
-            fields = (entry / "stat").read_text().rpartition(") ")[2].split()
-            command = (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        parents[int(entry.name)] = int(fields[1])
-        if b"chrom" in command.split(b"\0")[0] and _kind(command) == kind:
-            candidates[int(entry.name)] = fields
-    mine = {}
-    for pid, fields in candidates.items():
-        above = pid
-        while above in parents and above != os.getpid():
-            above = parents[above]
-        if above == os.getpid():
-            mine[_PROC / str(pid)] = fields
-    return mine
+        with contextlib.suppress(OSError):
+            stat = (entry / "stat").read_text(encoding="latin-1")
+            processes[int(entry.name)] = stat.rpartition(") ")[2].split()
+    found = {}
+    for one, fields in processes.items():
+        above = one
+        while above in processes and above != pid:
+            above = int(processes[above][1])
+        entry = _PROC / str(one)
+        if above == pid and (not kind or _kind(entry) == kind):
+            found[entry] = fields
+    return found
 
 
 def _peak(entry: Path) -> int:
     """Return the most bytes that a process was resident."""
     with contextlib.suppress(OSError):
-        found = re.search(r"VmHWM:\s+(\d+) kB", (entry / "status").read_text())
+        found = re.search(r"VmHWM:\s+(\d+) kB", (entry / "status").read_text(encoding="latin-1"))
         if found:
             return int(found[1]) * 1024
     return 0
 
 
-def usage(kind: str = "renderer") -> Usage:
-    """Add up the processes of a kind below this one; a page and its workers are one `renderer`."""
+def usage_of(pid: int, kind: str = "") -> Usage:
+    """Add up a process and all below it, or of these a kind of Chromium's."""
     ticks = memory = peak = 0
-    for entry, fields in _below(kind).items():
+    for entry, fields in _family(pid, kind).items():
         ticks += int(fields[11]) + int(fields[12])
         memory += int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
         peak += _peak(entry)
     return Usage(memory, ticks / os.sysconf("SC_CLK_TCK") if ticks else 0.0, peak)
+
+
+def usage(kind: str = "renderer") -> Usage:
+    """Add up the Chromium processes of a kind below this one; a page and its workers are one `renderer`."""
+    return usage_of(os.getpid(), kind)
 
 
 class Waiting(NamedTuple):
@@ -83,7 +88,7 @@ class Waiting(NamedTuple):
 def waiting() -> Waiting:
     """Add up the main threads of the pages below this process."""
     found = Waiting(0, 0)
-    for entry in _below("renderer"):
+    for entry in _family(os.getpid(), "renderer"):
         with contextlib.suppress(OSError, ValueError):
             ran, waited, _ = map(int, (entry / "schedstat").read_text().split())
             found = Waiting(found.ran + ran, found.waited + waited)
@@ -93,6 +98,6 @@ def waiting() -> Waiting:
 def forget_peaks() -> None:
     """Let every `peak` begin at what is held now."""
     for kind in ("renderer", "browser"):
-        for entry in _below(kind):
+        for entry in _family(os.getpid(), kind):
             with contextlib.suppress(OSError):
                 (entry / "clear_refs").write_text(_RESET_PEAK)

@@ -20,40 +20,10 @@ from playwright.sync_api import Browser, Page
 import processes
 import synthetic
 from rows import MB, Row, show
+from watching import PATIENCE, Watch
 
-PATIENCE = 900_000  # ms
 UNTIL_CANCELLED = 300  # ms
 SETTLING = 2000  # ms until every worker has started
-
-# Notes, in the page: when each state began; tasks of 50 ms and more, which the browser tells of afterwards.
-WATCH = """
-window.watched = {states: [], tasks: []};
-const note = () => {
-  const state = document.querySelector('[data-testid="status"]')?.dataset.state;
-  const { states } = window.watched;
-  if (state && state !== states.at(-1)?.[0]) states.push([state, performance.now()]);
-};
-const what = { subtree: true, childList: true, attributeFilter: ["data-state"] };
-new MutationObserver(note).observe(document, what);
-new PerformanceObserver((list) => {
-  for (const task of list.getEntries()) window.watched.tasks.push([task.startTime, task.duration]);
-}).observe({type: "longtask", buffered: true});
-for (const kind of ["change", "click"]) {
-  document.addEventListener(kind, () => { window.watched[kind] = performance.now(); }, true);
-}
-"""
-
-# Of the task in which files were chosen, what comes after the browser has told the page: to make a list of
-# 10,000 files takes the browser half a second, before any script of the page runs.
-TASKS = """
-() => {
-  const { tasks, change = 0 } = window.watched;
-  const begun = (start, took) => (start < change && change < start + took ? change : start);
-  return tasks.map(([start, took]) => [begun(start, took), start + took - begun(start, took)]);
-}
-"""
-
-SINCE = "kind => window.watched.states.at(-1)[1] - (window.watched[kind] ?? 0)"
 
 
 class Journey(NamedTuple):
@@ -77,50 +47,27 @@ class Journey(NamedTuple):
         return self.opened + self.cleaned + self.saved
 
 
-class _Watch:
-    """What is asked of a watched page."""
-
-    def __init__(self, page: Page) -> None:
-        self._page = page
-        self._from = 0.0
-        self.longest: dict[str, float] = {}
-
-    def reached(self, state: str, since: str) -> float:
-        """Wait for a state; return the seconds since the last event of a kind."""
-        status = f'[data-testid="status"][data-state="{state}"]'
-        self._page.locator(status).wait_for(state="attached", timeout=PATIENCE)
-        found: float = self._page.evaluate(SINCE, since)
-        return found / 1000
-
-    def ends(self, phase: str) -> None:
-        """Note the longest task since the phase before."""
-        self._page.wait_for_timeout(300)  # long tasks are told afterwards
-        tasks: list[tuple[float, float]] = self._page.evaluate(TASKS)
-        self.longest[phase] = max((took for at, took in tasks if at >= self._from), default=0.0)
-        self._from = self._page.evaluate("() => performance.now()")
-
-
 def journey(
     browser: Browser, url: str, folder: Path, look: Callable[[Page], None] = lambda _: None
 ) -> Journey:
     """Open a folder, look at the page, begin to clean and cancel, clean all, and save a ZIP."""
     context = browser.new_context(accept_downloads=True)
     page = context.new_page()
-    page.add_init_script(WATCH)
+    watch = Watch(page)
     page.goto(url)
-    watch = _Watch(page)
-    watch.reached("empty", "none")
+    watch.reached("empty")
     page.wait_for_timeout(SETTLING)
     processes.forget_peaks()
     empty, browser_before = processes.usage(), processes.usage("browser")
     waited = processes.waiting()
+    longest: dict[str, float] = {}
     held: dict[str, int] = {}
 
     def ends(phase: str) -> None:
-        watch.ends(phase)
+        longest[phase] = watch.longest_task()
         held[phase] = processes.usage().memory - empty.memory
 
-    watch.ends("boot")
+    watch.longest_task()  # of the start
     page.get_by_test_id("open-folder").set_input_files(folder, timeout=PATIENCE)
     opened = watch.reached("review", "change")
     ends("opening")
@@ -154,7 +101,7 @@ def journey(
         cleaned,
         saved,
         cancelled,
-        watch.longest,
+        longest,
         held,
         after.peak - empty.memory,
         browser_after.peak - browser_before.memory,
@@ -181,7 +128,7 @@ def table(found: dict[int, Journey]) -> list[Row]:
     """Name what was measured for each number of images, what it was, and the budget."""
     rows: list[Row] = []
     for count, one in sorted(found.items()):
-        longest = max((took, phase) for phase, took in one.longest.items() if phase != "boot")
+        longest = max((took, phase) for phase, took in one.longest.items())
         held = max(one.held.values()) / MB
         times = f"{one.opened:.1f} + {one.cleaned:.1f} + {one.saved:.1f} s"
         rows += [

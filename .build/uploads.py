@@ -7,7 +7,6 @@ Run as a script, it is the server that drops.
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import socket
@@ -25,6 +24,7 @@ from urllib.parse import urlsplit
 
 import environment
 import synthetic
+from processes import usage_of
 
 AT_ONCE = 64
 IN_A_REQUEST = 10
@@ -188,58 +188,17 @@ def served(storage: Path, command: Sequence[str | Path]) -> Iterator[tuple[str, 
             process.terminate()
 
 
-def family(pid: int) -> list[int]:
-    """Return a process and all that it started, and these (Linux; elsewhere the process alone)."""
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (entry / "stat").read_text(encoding="latin-1").rpartition(") ")[2].split()
-        except OSError:
-            continue
-        parents[int(entry.name)] = int(fields[1])
-    found = [pid]
-    for one in found:
-        found += [child for child, parent in parents.items() if parent == one]
-    return found
-
-
-def memory_of(pids: Sequence[int]) -> int:
-    """Return the most memory that processes held, added up, in bytes (Linux; elsewhere 0)."""
-    total = 0
-    for pid in pids:
-        try:
-            text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-        except OSError:
-            continue
-        found = re.search(r"VmHWM:\s+(\d+) kB", text)
-        total += int(found[1]) * 1024 if found else 0
-    return total
-
-
-def processor_of(pids: Sequence[int]) -> float:
-    """Return the processor time that processes have taken, in seconds (Linux; elsewhere 0)."""
-    ticks = 0
-    for pid in pids:
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text(encoding="latin-1").rpartition(")")[2].split()
-        except OSError:
-            continue
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
 def measure(server: tuple[str, str, int], instance: bytes, seconds: float) -> Found:
     """Send to a server for a while."""
     url, token, pid = server
     senders = Senders(url, token, instance)
     senders.start()
     time.sleep(WARM_UP)
-    pids = family(pid)
     before, started = senders.instances, time.perf_counter()
-    processor, sending = processor_of(pids), time.process_time()
+    processor, sending = usage_of(pid).processor, time.process_time()
     time.sleep(seconds)
     count, spent = senders.instances - before, time.perf_counter() - started
-    processor, sending = processor_of(pids) - processor, time.process_time() - sending
+    processor, sending = usage_of(pid).processor - processor, time.process_time() - sending
     senders.stop()
     return Found(spent, count * len(instance), count, senders.errors, processor, sending)
 
@@ -258,7 +217,7 @@ def compare(seconds: float) -> Compared:
         for _ in range(rounds):
             kept.append(measure(keeper, instance, seconds / rounds))
             dropped.append(measure(dropper, instance, seconds / rounds))
-        return Compared(kept, dropped, memory_of(family(keeper[2])))
+        return Compared(kept, dropped, usage_of(keeper[2]).peak)
 
 
 class Dropped:

@@ -18,31 +18,11 @@ import synthetic
 from places import DIST, BuildError
 from processes import usage
 from rows import MB, Row
+from watching import Watch
 
-PATIENCE = 300_000  # ms
 BOOTS = 5
 VISITS = 3  # of a profile: cold, one while the browser fills its caches, warm
 SETTLING = 2000  # ms after a visit: the second worker, and the browser's cache of compiled code
-
-# Notes, in the page, when each state began; runs before the page's own scripts.
-WATCH = """
-window.began = {};
-const note = () => {
-  const status = document.querySelector('[data-testid="status"]');
-  if (status) window.began[status.dataset.state] ??= performance.now();
-};
-new MutationObserver(note).observe(document, {subtree: true, childList: true, attributes: true});
-"""
-
-# Notes when a file input changed and when a button was clicked.
-NOTE_EVENTS = """
-() => {
-  window.happened = {};
-  for (const kind of ["change", "click"]) {
-    document.addEventListener(kind, () => { window.happened[kind] = performance.now(); }, true);
-  }
-}
-"""
 
 # The least that any page must do to these files: read each header, hand back parts; and to read them whole.
 FLOOR = """
@@ -76,29 +56,12 @@ def served() -> Iterator[str]:
                 process.terminate()
 
 
-def state(page: Page, name: str) -> float:
-    """Wait for a state of the page; return when it began, in ms after navigation."""
-    status = '[data-testid="status"]'
-    page.locator(f'{status}[data-state="{name}"], {status}[data-state="failed"]').wait_for(
-        state="attached", timeout=PATIENCE
-    )
-    if page.get_by_test_id("status").get_attribute("data-state") == "failed":
-        raise BuildError(f"the page failed: {page.get_by_test_id('status').inner_text()}")
-    began: float = page.evaluate("name => window.began[name]", name)
-    return began
-
-
-def watch(page: Page, url: str) -> None:
-    """Open an address in a page that notes its states."""
-    page.add_init_script(WATCH)
+def open_page(page: Page, url: str) -> Watch:
+    """Open an address in a new page, watched, and wait until it is ready for files."""
+    watch = Watch(page)
     page.goto(url)
-
-
-def open_page(context: BrowserContext, url: str) -> Page:
-    """Open a watched page."""
-    page = context.new_page()
-    watch(page, url)
-    return page
+    watch.reached("empty")
+    return watch
 
 
 # When a page's script had come, when the first worker was asked for, when what it starts from had come: ms.
@@ -130,8 +93,7 @@ def boot(launch: Callable[..., BrowserContext], url: str) -> list[Row]:
             for _ in range(VISITS):
                 page = context.new_page()
                 before = usage().processor
-                watch(page, url)
-                visits.append(state(page, "empty"))
+                visits.append(open_page(page, url).reached("empty"))
                 spent.append(usage().processor - before)
                 stages.append(page.evaluate(STAGES))
                 page.wait_for_timeout(SETTLING)
@@ -142,8 +104,8 @@ def boot(launch: Callable[..., BrowserContext], url: str) -> list[Row]:
     warm = statistics.median(visits[-1] for visits in times)
     warm_stages = stages[VISITS - 1 :: VISITS]
     return [
-        Row("page ready, cold profile", f"{cold / 1000:.2f} s", "1.5 s"),
-        Row("page ready, warm", f"{warm / 1000:.2f} s", "0.9 s; first version 1.2 s"),
+        Row("page ready, cold profile", f"{cold:.2f} s", "1.5 s"),
+        Row("page ready, warm", f"{warm:.2f} s", "0.9 s; first version 1.2 s"),
         Row("  processor time until then", f"{statistics.median(spent[VISITS - 1 :: VISITS]):.2f} s"),
         *(
             Row(f"  {stage}", f"{statistics.median(one.get(stage) or 0 for one in warm_stages):.0f} ms")
@@ -169,15 +131,14 @@ def clean_folder(browser: Browser, url: str, folder: Path, *, alone: bool = Fals
     context = browser.new_context()
     if alone:
         context.route("**/pool/worker-pool.js", _with_one_worker)
-    page = open_page(context, url)
-    state(page, "empty")
+    page = context.new_page()
+    watch = open_page(page, url)
     page.wait_for_timeout(1500)  # until every worker has started
     before = usage()
-    page.evaluate(NOTE_EVENTS)
     page.get_by_test_id("open-folder").set_input_files(folder)
-    opened = state(page, "review") - page.evaluate("() => window.happened.change")
+    opened = watch.reached("review", "change") * 1000
     page.get_by_test_id("clean").click()
-    cleaned = state(page, "done") - page.evaluate("() => window.happened.click")
+    cleaned = watch.reached("done", "click") * 1000
     after = usage()
     clean = page.locator('[data-testid="files"] [data-status="clean"]').count()
     done = page.get_by_test_id("status").get_attribute("data-done")
@@ -195,8 +156,8 @@ def clean_folder(browser: Browser, url: str, folder: Path, *, alone: bool = Fals
 def floor_of(browser: Browser, url: str, folder: Path) -> dict[str, float]:
     """Measure the least that any page must do to the files of a folder, in a page that does nothing else."""
     context = browser.new_context()
-    page = open_page(context, url)
-    state(page, "empty")
+    page = context.new_page()
+    open_page(page, url)
     page.evaluate("() => document.addEventListener('change', (e) => e.stopImmediatePropagation(), true)")
     page.get_by_test_id("open-folder").set_input_files(folder)
     floor: dict[str, float] = page.evaluate(FLOOR)

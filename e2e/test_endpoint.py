@@ -335,61 +335,55 @@ def test_what_was_cleaned_goes_on_to_the_archive(
         all_there(orthanc, saved)
 
 
+@pytest.fixture
+def archive(
+    start: Start, authority: trustme.CA, certificate: tuple[str | Path, ...], dist: Path, orthanc: str
+) -> Iterator[tuple[str, Endpoint]]:
+    """Serve the page, and Orthanc behind HTTPS, named by its ``connect-src``; yield both."""
+    port = free_port()
+    with https_front(orthanc, server_context(authority), f"https://127.0.0.1:{port}") as there:
+        named = ["--allow-endpoint", there.rstrip("/")]
+        here = start(*certificate, "--page", dist, "--port", str(port), *named)
+        yield here.url, Endpoint(there + "dicom-web/", PAGE, here.storage)
+
+
 def test_the_page_sends_straight_to_an_archive(
-    start: Start,
-    authority: trustme.CA,
-    certificate: tuple[str | Path, ...],
-    dist: Path,
-    visit: Callable[[str], Page],
-    orthanc: str,
+    archive: tuple[str, Endpoint], visit: Callable[[str], Page], orthanc: str
 ) -> None:
     """Another DICOMweb server, named by ``connect-src``, with a user of its own: the same upload."""
-    port = free_port()
-    with https_front(orthanc, server_context(authority), f"https://127.0.0.1:{port}") as archive:
-        here = start(
-            *certificate, "--page", dist, "--port", str(port), "--allow-endpoint", archive.rstrip("/")
-        )
-        page = visit(here.url)
-        saved = cleaned(page)
-        send_to(page, Endpoint(archive + "dicom-web/", PAGE, here.storage))
-        assert statuses(page) == ["uploaded", "uploaded"]
-        all_there(orthanc, saved)
-        with page.expect_download() as download:
-            page.get_by_test_id("receipt").click()
-        entries = json.loads(download.value.path().read_bytes())["files"]
-        assert {entry["sop_instance_uid"] for entry in entries} == saved.keys()
-        assert {entry["status"] for entry in entries} == {"stored"}
+    address, endpoint = archive
+    page = visit(address)
+    saved = cleaned(page)
+    send_to(page, endpoint)
+    assert statuses(page) == ["uploaded", "uploaded"]
+    all_there(orthanc, saved)
+    with page.expect_download() as download:
+        page.get_by_test_id("receipt").click()
+    entries = json.loads(download.value.path().read_bytes())["files"]
+    assert {entry["sop_instance_uid"] for entry in entries} == saved.keys()
+    assert {entry["status"] for entry in entries} == {"stored"}
 
 
 def test_an_archive_takes_the_case(
-    start: Start,
-    authority: trustme.CA,
-    certificate: tuple[str | Path, ...],
-    dist: Path,
-    visit: Callable[[str], Page],
-    orthanc: str,
+    archive: tuple[str, Endpoint], visit: Callable[[str], Page], orthanc: str
 ) -> None:
     """The description of the case goes to any DICOMweb server: a document of the study, with its text."""
-    port = free_port()
-    with https_front(orthanc, server_context(authority), f"https://127.0.0.1:{port}") as archive:
-        here = start(
-            *certificate, "--page", dist, "--port", str(port), "--allow-endpoint", archive.rstrip("/")
-        )
-        page = visit(here.url)
-        open_files(page, images()[:1])
-        clean(page)
-        page.get_by_test_id("case").click()
-        page.get_by_test_id("case-title").fill("Knoten der Lunge, größer")
-        page.get_by_test_id("case-check").click()
-        expect(page.get_by_test_id("case-dialog")).to_be_hidden(timeout=WAIT)
-        saved = [read(content) for content in instances(save(page)).values()]
-        send_to(page, Endpoint(archive + "dicom-web/", PAGE, here.storage))
-        expect(page.get_by_test_id("privacy")).to_contain_text("1 cleaned file and the case", timeout=WAIT)
-        there = retrieved(orthanc, saved[0].StudyInstanceUID)
-        assert there.keys() == {str(ds.SOPInstanceUID) for ds in saved}
-        (document,) = [ds for ds in there.values() if ds.Modality == "KO"]
-        assert "Knoten der Lunge, größer" in document.ContentSequence[0].TextValue
-        assert {str(ds.PatientID) for ds in there.values()} == {str(saved[0].PatientID)}
+    address, endpoint = archive
+    page = visit(address)
+    open_files(page, images()[:1])
+    clean(page)
+    page.get_by_test_id("case").click()
+    page.get_by_test_id("case-title").fill("Knoten der Lunge, größer")
+    page.get_by_test_id("case-check").click()
+    expect(page.get_by_test_id("case-dialog")).to_be_hidden(timeout=WAIT)
+    saved = [read(content) for content in instances(save(page)).values()]
+    send_to(page, endpoint)
+    expect(page.get_by_test_id("privacy")).to_contain_text("1 cleaned file and the case", timeout=WAIT)
+    there = retrieved(orthanc, saved[0].StudyInstanceUID)
+    assert there.keys() == {str(ds.SOPInstanceUID) for ds in saved}
+    (document,) = [ds for ds in there.values() if ds.Modality == "KO"]
+    assert "Knoten der Lunge, größer" in document.ContentSequence[0].TextValue
+    assert {str(ds.PatientID) for ds in there.values()} == {str(saved[0].PatientID)}
 
 
 def server_context(authority: trustme.CA) -> ssl.SSLContext:

@@ -176,7 +176,7 @@ class TestPins:
         without = [name for name, entry in packages.items() if name and "integrity" not in entry]
         assert without == []
 
-    @pytest.mark.parametrize("name", ["requirements.txt", "requirements-node.txt", "requirements-swift.txt"])
+    @pytest.mark.parametrize("name", sorted(path.name for path in places.HERE.glob("requirements*.txt")))
     def test_every_python_package_has_hashes(self, name: str) -> None:
         """Every requirement is one version with at least one hash, which is what pip is told to require."""
         text = (places.HERE / name).read_text().replace("\\\n", " ")

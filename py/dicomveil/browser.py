@@ -101,7 +101,9 @@ class _JsSource:
         self._last, self._end = 0, -_STEP  #: the last read began and ended there
 
     def read(self, offset: int, length: int) -> bytes:
-        length = max(0, min(length, self.size - offset))
+        length = min(length, self.size - offset)
+        if length <= 0:
+            return b""
         at = offset - self._base
         if at >= 0 and at + length <= len(self._window):
             return self._window[at : at + length]
@@ -139,8 +141,7 @@ def boot() -> str:
             "pydicom": pydicom.__version__,
             "python": ".".join(map(str, sys.version_info[:3])),
             "options": list(OPTIONS),
-            # Read back, so that a memory in which this ran can read profiles without a file of the library.
-            "default_profile": json.loads(Profile.from_json(Profile.default().to_json()).to_json()),
+            "default_profile": json.loads(Profile.default().to_json()),
             "codes": {code: " ".join(texts) for code, texts in CODES.items()},
         }
     )

@@ -255,7 +255,7 @@ export class Session extends EventTarget {
 
   /** @param {State} state */
   #enter(state) {
-    this.#tell();
+    this.tell();
     this.state = state === "empty" && !this.#booted ? "booting" : state;
     this.#emit("state-changed");
   }
@@ -266,15 +266,11 @@ export class Session extends EventTarget {
     this.#changed.add(item);
     if (this.#telling) return;
     this.#telling = true;
-    setTimeout(() => this.#tell(), TELL_MS);
+    setTimeout(() => this.tell(), TELL_MS);
   }
 
   /** Tell of all that changed now, before something else tells that all is done. */
-  settle() {
-    this.#tell();
-  }
-
-  #tell() {
+  tell() {
     this.#telling = false;
     if (!this.#changed.size) return;
     const items = [...this.#changed];

@@ -63,7 +63,7 @@ export class Sharing extends EventTarget {
     }
     this.busy = null;
     this.upload = null;
-    this.#session.settle();
+    this.#session.tell();
     this.tell();
   }
 
@@ -139,16 +139,19 @@ export class Sharing extends EventTarget {
       this.host = resource(destination.endpoint, "studies").host;
       const documents = await this.teaching.documents(signal);
       this.phase = "sending";
-      const before = session.items.filter((item) => item.uploaded).length;
+      const uploaded = () => session.items.filter((item) => item.uploaded).length;
+      const before = uploaded();
       for (const item of waiting) item.uploadCode = null; // of an earlier try
+      const left = new Set(waiting);
       const told = (/** @type {import("../model/item.js").Item[]} */ items) => {
         session.uploadsChanged(items);
-        this.sent = session.items.filter((item) => item.uploaded).length;
-        this.#progress(waiting.filter((item) => item.uploaded || item.uploadCode).length);
+        for (const item of items) if (item.uploaded || item.uploadCode) left.delete(item);
+        this.#progress(waiting.length - left.size);
       };
       const { upload, ofCase } = await uploadOf(destination, session.items, this.#receipts, documents, told);
       this.upload = upload;
       await upload.run(signal);
+      this.sent = uploaded();
       this.teaching.sent = ofCase.length > 0 && ofCase.every(isThere);
       this.phase = this.sent > before || ofCase.some(isThere) ? "sent" : "tried";
       const failed = waiting.find((item) => !item.uploaded && item.result);

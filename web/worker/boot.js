@@ -24,9 +24,6 @@ const NO_PACKAGES = {
   packages: {},
 };
 
-/** Where the memory expects its archives, by names of LibraryMessage. */
-const SHELVES = Object.freeze({ stdlib: "/lib/python314.zip", core: "/lib/core.zip" });
-
 /**
  * Start Python, with the core imported. What it imports or reads later needs the library.
  * @param {BootMessage} given
@@ -49,8 +46,9 @@ export async function startPython(given) {
   return {
     core: python.pyimport("dicomveil.browser"),
     stock: ({ stdlib, core }) => {
-      python.FS.writeFile(SHELVES.stdlib, new Uint8Array(stdlib), { canOwn: true });
-      python.FS.writeFile(SHELVES.core, new Uint8Array(core), { canOwn: true });
+      // Where the memory expects its archives.
+      python.FS.writeFile("/lib/python314.zip", new Uint8Array(stdlib), { canOwn: true });
+      python.FS.writeFile("/lib/core.zip", new Uint8Array(core), { canOwn: true });
     },
     install: (archives) => installInto(python, archives),
     heap: () => python._module.HEAPU8.length,

@@ -1,5 +1,7 @@
 // The worker: Python without a network. It answers the calls of contract.js, one at a time.
 
+// First: it runs before Pyodide's.
+import { isGuarded } from "../guarded.js";
 import { startPython } from "./boot.js";
 import { read, readAhead, withFile } from "./files.js";
 import { jpegWalker } from "./jpeg-walker.js";
@@ -94,21 +96,17 @@ const ops = {
 
 /** @param {CallMessage} message @param {Promise<Uint8Array|null>|null} ahead */
 async function answer({ id, op, args }, ahead) {
+  /** @param {{value: unknown}|{error: import("../contract.js").Failure}} said @param {Transferable[]} [transfer] */
+  const reply = (said, transfer) => tell({ kind: "answer", id, ...said, full: heap() > FULL }, transfer);
   try {
     const value = await ops[op](args, await ahead);
     const { code, tag = null } = /** @type {{code?: string|null, tag?: number|null}} */ (value);
     // That a file is refused is what these two answer; from the others a code is an error.
-    const full = heap() > FULL;
-    if (code && op !== "inspect" && op !== "clean") tell({ kind: "answer", id, error: { code, tag }, full });
-    else
-      tell(
-        { kind: "answer", id, value, full },
-        op === "frame" ? [/** @type {any} */ (value).data.buffer] : [],
-      );
+    if (code && op !== "inspect" && op !== "clean") reply({ error: { code, tag } });
+    else reply({ value }, op === "frame" ? [/** @type {any} */ (value).data.buffer] : []);
   } catch (error) {
     // The text of an error may hold patient data: only its kind decides what the page hears.
-    const code = error instanceof DOMException ? "unreadable" : "internal-error";
-    tell({ kind: "answer", id, error: { code }, full: heap() > FULL });
+    reply({ error: { code: error instanceof DOMException ? "unreadable" : "internal-error" } });
   }
 }
 
@@ -140,6 +138,7 @@ self.onmessage = async ({ data }) => {
     return tell({ kind: "broken", stage: "python" });
   }
   try {
+    if (!isGuarded()) throw new Error("no policy");
     seal();
     core.connect(read, jpegWalker);
     tell({ kind: "ready", versions: JSON.parse(core.boot()) });
