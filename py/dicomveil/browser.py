@@ -112,6 +112,8 @@ class _JsSource:
         wanted = min(max(length, self._ahead), self.size - offset)
         try:
             data = _State.read(self._handle, offset, wanted).to_bytes()
+        except MemoryError:
+            raise
         except Exception:  # noqa: BLE001 - whatever the browser says: the file is gone, has changed, or is locked
             raise Refused("unreadable") from None
         self._last, self._end = offset, offset + len(data)
