@@ -282,6 +282,12 @@ def test_verify_takes_a_case_for_what_its_documents_say(
         {**said, "notes": "Quirina Zwicklhuber"},
         {**said, "documents": []},
         {**said, "documents": [{**said["documents"][0], "file": "../said.json"}]},
+        {
+            **said,
+            "documents": [{**said["documents"][0], "file": f"Quirina/../{said['documents'][0]['file']}"}],
+        },
+        {**said, "documents": [{**said["documents"][0], "sop_instance_uid": "7731904"}]},
+        {**said, "title": f"{said['title']}\u200b"},
         "nothing",
     ):
         path.write_text(json.dumps(changed), encoding="utf-8")

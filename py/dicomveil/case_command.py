@@ -123,10 +123,18 @@ def case_is_told(folder: Path, files: Sequence[str]) -> bool:
     """Tell whether ``case.json`` of a folder says what documents among its files say: these are verified."""
     try:
         text = (folder / CASE_FILE).read_text(encoding="utf-8")
-        said, documents = cases.case_of(text), json.loads(text).get("documents", [])
-    except (OSError, ValueError, WrongUse):
+        said, content = cases.case_of(text), json.loads(text)
+        names = {Path(name).relative_to(folder).as_posix() for name in files}
+        documents = [document for document in content["documents"] if document["file"] in names]
+        wanted = said.text.replace("\n", "\r\n").encode()
+        told = all(wanted in (folder / document["file"]).read_bytes() for document in documents)
+    except (OSError, ValueError, KeyError, WrongUse):
         return False
-    wanted = said.text.replace("\n", "\r\n").encode()
-    paths = {Path(name).resolve() for name in files}
-    named = [(folder / str(document["file"])).resolve() for document in documents]
-    return bool(named) and all(path in paths and wanted in path.read_bytes() for path in named)
+    places = [_place(document["file"]) for document in documents]
+    return told and bool(places) and content == cases.to_json(said) | {"documents": places}
+
+
+def _place(name: str) -> dict[str, str]:
+    """Return what ``case.json`` says of a document: nothing that its name does not."""
+    _, study, _, instance = f"///{name}".split("/")[-4:]
+    return {"study_instance_uid": study, "sop_instance_uid": instance.removesuffix(".dcm"), "file": name}
