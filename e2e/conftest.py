@@ -214,11 +214,15 @@ def page(context: BrowserContext, complaints: list[str], request: pytest.Fixture
 
 
 @pytest.fixture
-def ready(
-    visitor: BrowserContext, server: Server, complaints: list[str], request: pytest.FixtureRequest
-) -> Iterator[Page]:
-    """The page, open and ready for files."""
+def tab(visitor: BrowserContext, complaints: list[str], request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page of the profile that tests share."""
     with _watched(visitor, complaints, request) as page:
-        page.goto(server.url)
-        page.locator(READY).wait_for(state="attached", timeout=READY_TIMEOUT)
         yield page
+
+
+@pytest.fixture
+def ready(tab: Page, server: Server) -> Page:
+    """The page, open and ready for files."""
+    tab.goto(server.url)
+    tab.locator(READY).wait_for(state="attached", timeout=READY_TIMEOUT)
+    return tab
