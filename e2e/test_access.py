@@ -98,7 +98,7 @@ def test_axe_sees_what_is_wrong(ready: Page) -> None:
           } }"""
     )
     axe = Axe(ready)
-    axe.look("spoilt")
+    axe.glance("spoilt")
     assert any("button-name" in line for line in axe.found)
     assert any("color-contrast" in line for line in axe.found)
     assert any("target-size" in line for line in axe.found)
