@@ -92,16 +92,9 @@ def other(another: OtherServer) -> OtherServer:
 
 
 @pytest.fixture(scope="module")
-def asking(dist: Path, tmp_path_factory: pytest.TempPathFactory, another: OtherServer) -> Iterator[Served]:
-    """Serve the page by a receiver that does not say where to send: it asks, and may send to both servers."""
-    storage = tmp_path_factory.mktemp("asking")
-    command: list[str | Path] = [environment.tool("dicomveil"), "receive", "--storage", storage]
-    command += ["--port", "0", "--page", dist, "--allow-endpoint", another.url.removesuffix("/dicom-web/")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout is not None
-        token = process.stdout.readline().split()[-1]
-        yield Served(process.stdout.readline().strip(), storage, token)
-        process.terminate()
+def asking(serve: Callable[..., Served], another: OtherServer) -> Served:
+    """A receiver whose page asks where to send, and may send to either server."""
+    return serve("--allow-endpoint", another.url.removesuffix("/dicom-web/"), asks=True)
 
 
 @pytest.fixture
