@@ -264,4 +264,8 @@ def test_a_long_series_does_not_freeze_the_page(page: Page, server: Server, tmp_
     expect(uids.locator("th")).to_contain_text("only the first 30 are listed")
     uids.get_by_role("button").click()
     expect(uids.locator("tr")).to_have_count(30)
+    expect(page.get_by_test_id("header-note")).not_to_contain_text("not searched")
+    page.get_by_test_id("header-search").fill("nobody has this")
+    expect(page.get_by_test_id("header").locator("tbody")).to_have_count(0)
+    expect(page.get_by_test_id("header-note")).to_contain_text("only counted are not searched")
     assert watch.longest_task() < 100
