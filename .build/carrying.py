@@ -30,7 +30,7 @@ _TOLD = ("NOTICE", "LICENSE", "licences/")
 _POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; object-src 'none'; connect-src 'none'; "
     "script-src {script} 'wasm-unsafe-eval'; worker-src blob:; style-src {style}; img-src data: blob:; "
-    "media-src blob:; trusted-types dicomveil"
+    "media-src blob:; require-trusted-types-for 'script'; trusted-types default dicomveil"
 )
 # Of index.html: what would load something, the way to send, and the way to a newer build.
 _LEFT_OUT = (

@@ -189,16 +189,27 @@ HOLD = """(() => { const post = Worker.prototype.postMessage;
 
 
 def test_axe_finds_nothing_while_the_page_works(page: Page, server: Server, axe: Axe) -> None:
-    """Reading, cleaning, sending, sent: each is kept waiting to be looked at."""
+    """Reading, comparing a series, cleaning, sending, sent: each is kept waiting to be looked at."""
     page.add_init_script(HOLD)
     _opened(page, server.url)
-    files = [payload(builders.ct(number=number), f"{number}.dcm") for number in (1, 2, 3)]
+    files = [payload(builders.ct(number=number), f"{number}.dcm") for number in (1, 2, 3, 4)]
     page.evaluate("() => { holding = 'inspect'; }")
     page.get_by_test_id("open-files").set_input_files(files)
     state(page, "reading")
     axe.look("reading")
     page.evaluate("() => letGo()")
     state(page, "review")
+    page.evaluate("() => { holding = 'series'; }")
+    page.get_by_test_id("tab-header").click()
+    page.get_by_test_id("header-series").click()
+    expect(page.get_by_test_id("series-progress")).to_be_visible()
+    axe.look("comparing")
+    page.evaluate("() => letGo()")
+    values = page.get_by_test_id("header").get_by_role("button")
+    expect(values).not_to_have_count(0, timeout=WAIT)
+    values.first.click()
+    axe.look("series")
+    page.get_by_test_id("tab-image").click()
     page.evaluate("() => { holding = 'clean'; }")
     page.get_by_test_id("clean").click()
     state(page, "cleaning")
@@ -262,7 +273,8 @@ def test_every_language_is_accessible_and_fits_when_magnified(
         axe.glance(f"{name}-{language}")
         _fits(page, f"{name}-{language}")
         page.keyboard.press("Escape")
-    open_files(page, [payload(screen(1), "1.dcm"), payload(cine(3), "film.dcm")])
+    slices = [payload(builders.ct(number=number), f"slice-{number}.dcm") for number in (8, 9)]
+    open_files(page, [payload(screen(1), "1.dcm"), payload(cine(3), "film.dcm"), *slices])
     row(page, "1.dcm").click()
     shown(page)
     axe.glance(f"review-{language}")
@@ -270,6 +282,12 @@ def test_every_language_is_accessible_and_fits_when_magnified(
     page.get_by_test_id("tab-header").click()
     expect(page.get_by_test_id("header").locator("tbody tr").first).to_be_visible(timeout=WAIT)
     _fits(page, f"header-{language}")
+    row(page, "slice-8.dcm").click()
+    page.get_by_test_id("header-series").click()
+    expect(page.get_by_test_id("series-said")).not_to_be_empty(timeout=WAIT)
+    axe.glance(f"series-{language}")
+    _fits(page, f"series-{language}")
+    row(page, "1.dcm").click()
     page.get_by_test_id("tab-image").click()
     shown(page)
     page.get_by_test_id("confirm-pixels").click()

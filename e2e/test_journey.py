@@ -456,3 +456,26 @@ def test_the_library_may_come_late(page: Page, server: Server) -> None:
     open_files(page, [payload(builders.ct(number=number), f"{number}.dcm") for number in range(1, 9)])
     clean(page)
     assert statuses(page) == ["clean"] * 8
+
+
+@pytest.mark.parametrize("changed", ["gone", "another"])
+def test_a_file_that_changes_after_it_was_opened_is_unreadable(
+    ready: Page, tmp_path: Path, changed: str
+) -> None:
+    """It is refused with a code of its own, the others come out; back in its place, it is cleaned as well."""
+    paths = [tmp_path / f"{number}.dcm" for number in (1, 2)]
+    for number, path in enumerate(paths, 1):
+        path.write_bytes(builders.encode(builders.ct(number=number)))
+    kept = tmp_path / "kept"
+    open_files(ready, paths)
+    shutil.copy2(paths[0], kept)
+    if changed == "gone":
+        paths[0].unlink()
+    else:
+        paths[0].write_bytes(b"DICM" * 5000)
+    clean(ready)
+    expect(row(ready, "1.dcm")).to_have_attribute("data-code", "unreadable")
+    expect(row(ready, "2.dcm")).to_have_attribute("data-status", "clean")
+    shutil.copy2(kept, paths[0])
+    clean(ready)
+    assert statuses(ready) == ["clean", "clean"]

@@ -154,9 +154,9 @@ def test_the_picture_stays_where_it_is_while_one_works_on_it(ready: Page) -> Non
     open_files(ready, [payload(screen(1), "1.dcm"), payload(screen(2), "2.dcm")])
     shown(ready)
     choose(ready, "2.dcm")
+    place = shown(ready).bounding_box()
     proposals = ready.get_by_test_id("proposals")
     expect(proposals).to_be_visible()
-    place = shown(ready).bounding_box()
     expect(proposals.locator("[data-search=searching]")).to_have_count(0, timeout=WAIT)
     assert shown(ready).bounding_box() == place
     ready.get_by_test_id("add-covering").click()
@@ -166,6 +166,24 @@ def test_the_picture_stays_where_it_is_while_one_works_on_it(ready: Page) -> Non
     ready.get_by_test_id("confirm-pixels").click()
     expect(row(ready, "2.dcm")).to_have_attribute("data-status", "ready")
     assert shown(ready).bounding_box() == place
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1024, 768), (900, 700)])
+def test_the_picture_has_room_in_every_window(ready: Page, width: int, height: int) -> None:
+    """With all that stands above it, the whole picture is there to see; a tool below it is scrolled to."""
+    ready.set_viewport_size({"width": width, "height": height})
+    open_files(ready, [payload(screen(1), "1.dcm"), payload(screen(2), "2.dcm")])
+    shown(ready)
+    expect(row(ready, "1.dcm")).to_contain_text("Seen, not confirmed")
+    choose(ready, "2.dcm")
+    box = shown(ready).bounding_box()
+    expect(ready.get_by_test_id("confirm-series")).to_be_visible()
+    expect(ready.get_by_test_id("proposals")).to_be_in_viewport(ratio=1)
+    expect(shown(ready)).to_be_in_viewport(ratio=1)
+    assert box is not None
+    assert box["height"] >= 150
+    ready.get_by_test_id("invert").click()
+    expect(ready.get_by_test_id("invert")).to_be_in_viewport(ratio=1)
 
 
 def test_a_rectangle_for_the_whole_series_is_in_every_image_of_its_size(ready: Page) -> None:

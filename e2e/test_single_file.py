@@ -27,13 +27,15 @@ from e2e.journey import (
 )
 from e2e.pictures import video
 from e2e.test_trust import ATTEMPTS
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Error, Page, expect
 
 import builders
 from dicomveil import cli
 
 READY = '[data-testid="status"][data-state="empty"]'
 READY_TIMEOUT = 60_000  # ms: the machine may be busy
+# Keeps this test's own worker from starting at all.
+THE_OTHER_WALL = "; require-trusted-types-for 'script'; trusted-types default dicomveil"
 
 
 def _open(page: Page, file: Path, query: str = "") -> None:
@@ -118,9 +120,19 @@ def test_neither_page_nor_workers_reach_anybody(
     complaints.clear()
 
 
-def test_a_worker_has_the_policy_of_the_page(dist: Path, page: Page, complaints: list[str]) -> None:
-    """A worker that is not sealed can neither connect nor load, nor make scripts of text."""
+def test_no_worker_is_made_of_anything_else(dist: Path, page: Page) -> None:
+    """Only the page's own worker is one: an address that somebody else makes is refused."""
     _open(page, dist / "dicomveil.html")
+    with pytest.raises(Error, match="not a script of this page"):
+        page.evaluate("() => void new Worker(URL.createObjectURL(new Blob([''])))")
+
+
+def test_a_worker_has_the_policy_of_the_page(single: Path, page: Page, complaints: list[str]) -> None:
+    """A worker that is not sealed can neither connect nor load, nor make scripts of text."""
+    text = single.read_text(encoding="utf-8")
+    single.write_text(text.replace(THE_OTHER_WALL, "", 1), encoding="utf-8")
+    assert THE_OTHER_WALL in text
+    _open(page, single)
     tried = page.evaluate(
         """() => new Promise((tell) => {
           const script = `(async () => {

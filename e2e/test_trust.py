@@ -105,6 +105,7 @@ def test_the_policies_are_served(page: Page, server: Server) -> None:
         directives = dict(part.strip().partition(" ")[::2] for part in policy.split(";"))
         assert directives["default-src"] == "'none'"
         assert directives["script-src"] == "'self' 'wasm-unsafe-eval'"
+        assert directives["require-trusted-types-for"] == "'script'"
         assert directives["connect-src"] == ("'self'" if name == "page" else "'none'"), name
 
 

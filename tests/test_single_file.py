@@ -147,7 +147,8 @@ def test_the_policy_allows_what_the_file_holds_and_nothing_else() -> None:
     assert page.policy["script-src"] == f"{source(page.scripts['module'])} 'wasm-unsafe-eval'"
     assert page.policy["style-src"] == source("".join(page.styles))
     assert page.policy["worker-src"] == "blob:"
-    assert page.policy["trusted-types"] == "dicomveil"
+    assert page.policy["trusted-types"] == "default dicomveil"
+    assert page.policy["require-trusted-types-for"] == "'script'"
     for name in ("base-uri", "form-action", "object-src"):
         assert page.policy[name] == "'none'"
     assert [address for address in page.addresses if not address.startswith("data:image/svg+xml;")] == []

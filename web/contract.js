@@ -12,7 +12,7 @@
 
 /**
  * What a worker can be asked to do.
- * @typedef {"configure"|"inspect"|"header"|"frame"|"video"|"propose"|"clean"|"case"|"example"|"report"|"install"} Op
+ * @typedef {"configure"|"inspect"|"header"|"series"|"frame"|"video"|"propose"|"clean"|"case"|"example"|"zip"|"report"|"install"} Op
  */
 
 /** Names of the parts that the page fetches for the workers, with their addresses below the page. */
@@ -81,6 +81,30 @@ export const PIXELS_NOT_LOADED = "pixels-not-loaded";
  * @property {string} reason  a message id
  * @property {string} before
  * @property {string|null} after
+ */
+
+/**
+ * An attribute in which the images of a series differ, in value or in what becomes of it.
+ * @typedef {object} SeriesRow
+ * @property {string[]} path
+ * @property {number} tag
+ * @property {string} name
+ * @property {string} keyword
+ * @property {number} images  that have it
+ * @property {number} distinct  values
+ * @property {boolean} more  there are more than that
+ * @property {boolean} changed  one of them is
+ * @property {SeriesValue[]} values  the first of them
+ */
+
+/**
+ * One of the values, in how many images it is (null: not counted), and the first of these, from 0.
+ * @typedef {HeaderRow & {images: number|null, first: number}} SeriesValue
+ */
+
+/**
+ * What the images of a series have in common, and where they differ.
+ * @typedef {{images: number, cut: boolean, rows: (HeaderRow|SeriesRow)[]}} SeriesHeader
  */
 
 /**

@@ -20,7 +20,8 @@ const NOT_KEPT = /^licences\//;
 const POLICY =
   "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'; " +
   "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; img-src 'self' blob:; media-src blob:; " +
-  "font-src 'self'; manifest-src 'self'; connect-src ";
+  "font-src 'self'; manifest-src 'self'; require-trusted-types-for 'script'; " +
+  "trusted-types default dicomveil dicomveil-offline; connect-src ";
 const OF_WORKERS = /^worker\/|^pyodide\/.*js$/;
 
 /** @param {ArrayBuffer} bytes */

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import sys
 from array import array
-from collections.abc import Callable, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate, islice
 from typing import Any, Protocol
 
 import pydicom
@@ -31,7 +31,7 @@ from dicomveil.reading import Instance, read_instance
 from dicomveil.redacting import Redaction, redaction_of
 from dicomveil.source import Range
 from dicomveil.tables import TABLE_EDITION
-from dicomveil.viewing import frame_view, header_view
+from dicomveil.viewing import MAX_ROWS, Shown, frame_view, header_rows
 from dicomveil.viewing import summary as summary_view
 
 _MAX_TABLES = 32
@@ -101,14 +101,21 @@ class _JsSource:
         self._last, self._end = 0, -_STEP  #: the last read began and ended there
 
     def read(self, offset: int, length: int) -> bytes:
-        length = max(0, min(length, self.size - offset))
+        length = min(length, self.size - offset)
+        if length <= 0:
+            return b""
         at = offset - self._base
         if at >= 0 and at + length <= len(self._window):
             return self._window[at : at + length]
         step = self._last < offset < self._end + _STEP
         self._ahead = min(max(2 * self._ahead, _AHEAD_FIRST), _AHEAD_MOST) if step else 0
         wanted = min(max(length, self._ahead), self.size - offset)
-        data = _State.read(self._handle, offset, wanted).to_bytes()
+        try:
+            data = _State.read(self._handle, offset, wanted).to_bytes()
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001 - whatever the browser says: the file is gone, has changed, or is locked
+            raise Refused("unreadable") from None
         self._last, self._end = offset, offset + len(data)
         if wanted > _AHEAD_MOST:
             return data  # a large frame is not held twice
@@ -136,8 +143,7 @@ def boot() -> str:
             "pydicom": pydicom.__version__,
             "python": ".".join(map(str, sys.version_info[:3])),
             "options": list(OPTIONS),
-            # Read back, so that a memory in which this ran can read profiles without a file of the library.
-            "default_profile": json.loads(Profile.from_json(Profile.default().to_json()).to_json()),
+            "default_profile": json.loads(Profile.default().to_json()),
             "codes": {code: " ".join(texts) for code, texts in CODES.items()},
         }
     )
@@ -202,20 +208,48 @@ def _redactions(request: dict[str, Any]) -> list[Redaction]:
     return [redaction_of(area) for area in request.get("redactions", ())]
 
 
+def _removed(request: dict[str, Any]) -> set[int]:
+    return {int(tag) for tag in request.get("remove", ())}
+
+
+def _header_rows(instance: Instance, request: dict[str, Any]) -> Iterator[Shown]:
+    inspection = inspecting.inspect(instance)
+    session = _session()
+    _, claim = pixel_state(
+        inspection, pixels="unclaimed", redactions=_redactions(request), profile=session.profile
+    )
+    subject = Subject(inspection.patient, session.pseudonyms.shift_days(inspection.patient))
+    planned = plan(instance, session.rules, claim, remove=_removed(request))
+    return header_rows(instance, planned, cleaner_for(instance, session.pseudonyms, subject))
+
+
 def header(handle: int, size: int, request_json: str) -> str:
     """List the elements before and after, with the rule that acts on each, for a request of :func:`clean`."""
 
     def work() -> list[dict[str, Any]]:
+        rows = _header_rows(_opened(handle, size), json.loads(request_json))
+        return [shown.row for shown in islice(rows, MAX_ROWS)]
+
+    return _answer(work)
+
+
+def series(handle: int, size: int, request_json: str) -> str:
+    """Compare the headers of a series, an image at a time: ``{"part": text}`` has what was found.
+
+    The request is one of :func:`clean` with the image's ``place`` in the series (from 0) and ``parts``, the
+    texts of other images that are to be taken up. Without ``place`` no file is read, and the answer is the
+    table of what all ``parts`` say together: see :meth:`dicomveil.comparing.Comparison.table`.
+    """
+    from dicomveil.comparing import Comparison  # late: few want it
+
+    def work() -> dict[str, Any]:
         request = json.loads(request_json)
-        instance = _opened(handle, size)
-        inspection = inspecting.inspect(instance)
-        session = _session()
-        _, claim = pixel_state(
-            inspection, pixels="unclaimed", redactions=_redactions(request), profile=session.profile
-        )
-        subject = Subject(inspection.patient, session.pseudonyms.shift_days(inspection.patient))
-        cleaner = cleaner_for(instance, session.pseudonyms, subject)
-        return header_view(instance, plan(instance, session.rules, claim), cleaner)
+        found = Comparison()
+        if "place" in request:
+            found.add(int(request["place"]), _header_rows(read_instance(_JsSource(handle, size)), request))
+        for part in request["parts"]:
+            found.merge(Comparison.from_json(part))
+        return {"part": found.to_json()} if "place" in request else found.table()
 
     return _answer(work)
 
@@ -290,7 +324,7 @@ def clean(handle: int, size: int, request_json: str) -> str:
                 _session(),
                 pixels=str(request.get("pixels", "review")),
                 redactions=_redactions(request),
-                remove={int(tag) for tag in request.get("remove", ())},
+                remove=_removed(request),
             )
         except Refused as error:
             needs_person = error.code in {"pixels-need-review", "video-unchecked"}
@@ -349,6 +383,21 @@ def example() -> str:
     return _answer(work)
 
 
+def zip_headers(files_json: str) -> str:
+    """Make the headers of a ZIP for ``[[path, size, CRC-32], ...]``: one before each file, one behind all.
+
+    ``ends`` says where each ends in :func:`taken`.
+    """
+    from dicomveil.zip_writing import zip_headers as headers_of  # late: nothing of it is needed at the start
+
+    def work() -> dict[str, Any]:
+        headers = headers_of((str(path), int(size), int(crc)) for path, size, crc in json.loads(files_json))
+        _State.taken = b"".join(headers)
+        return {"code": None, "ends": list(accumulate(map(len, headers)))}
+
+    return _answer(work)
+
+
 def case(handle: int, size: int, request_json: str) -> str:
     """Check what a person says of the case against one file, or make the document of that file's study.
 
@@ -371,7 +420,7 @@ def case(handle: int, size: int, request_json: str) -> str:
             _session(),
             said,
             [cases.Reference(*reference) for reference in request["references"]],
-            remove={int(tag) for tag in request.get("remove", ())},
+            remove=_removed(request),
         )
         _State.taken = made.data
         return {

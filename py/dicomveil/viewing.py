@@ -7,12 +7,12 @@ a message, storage or the report.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from dicomveil.charset import declared_encodings, decode_text
 from dicomveil.cleaning import Cleaner
-from dicomveil.encoding import DataSet
+from dicomveil.encoding import DataSet, Element
 from dicomveil.errors import Refused, format_tag
 from dicomveil.inspecting import Inspection
 from dicomveil.pixels.decode import Description, FrameReader, drawable
@@ -23,7 +23,7 @@ from dicomveil.redacting import is_redactable, is_viewable
 from dicomveil.source import Part
 from dicomveil.tables import element_keyword, element_name, uid_name
 
-__all__ = ["frame_view", "header_view", "summary"]
+__all__ = ["MAX_ROWS", "Shown", "frame_view", "header_rows", "summary"]
 
 _ENCODED_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 _TEXT_VRS = _ENCODED_VRS | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"}
@@ -37,8 +37,17 @@ _NUMBERS = {
     "US": "H",
     "UV": "Q",
 }
+#: Bytes of what is turned around where a value is big endian (PS3.5 6.2, 7.3).
+_CELLS = {"FD": 8, "FL": 4, "SL": 4, "SS": 2, "SV": 8, "UL": 4, "US": 2, "UV": 8} | {
+    "AT": 2,
+    "OD": 8,
+    "OF": 4,
+    "OL": 4,
+    "OV": 8,
+    "OW": 2,
+}
 _MAX_TEXT = 256
-_MAX_ROWS = 5000
+MAX_ROWS = 5000  #: of an image, or of all images of a series together
 _MAX_FRAME_TIME = 60_000.0  # ms
 
 
@@ -81,37 +90,74 @@ def _row(step: Step, path: list[str], before: str, after: str | None) -> dict[st
     }
 
 
-def header_view(instance: Instance, plan: Plan, cleaner: Cleaner) -> list[dict[str, Any]]:
-    """Return one row an element, parents before the elements of their items (at most 5,000 rows).
+class Shown(NamedTuple):
+    """An element as the screen shows it.
 
-    ``path`` lists the enclosing items as ``(gggg,eeee)[n]``, n from 1; ``after`` is ``None`` where the
-    element is removed.
+    ``place`` lists tag and number of the item (from 1) for each sequence around it, then its own tag and 0:
+    places sort as the data set does. ``value`` tells all of its value, of which ``row`` may show the
+    beginning only, whatever its encoding; it is empty for a sequence whose items follow.
     """
-    rows: list[dict[str, Any]] = []
-    top = declared_encodings(instance.head)
 
-    def visit(steps: list[Step], path: list[str], encodings: tuple[str, ...]) -> None:
+    place: tuple[int, ...]
+    row: dict[str, Any]
+    value: bytes
+
+
+def _plain(vr: str, value: bytes, *, little: bool) -> bytes:
+    if vr in _TEXT_VRS:
+        return value.strip(b" \0")
+    cell = 1 if little else _CELLS.get(vr, 1)
+    if cell == 1:
+        return value
+    return b"".join(value[at : at + cell][::-1] for at in range(0, len(value), cell))
+
+
+def _content(data_set: DataSet, element: Element, vr: str) -> bytes:
+    """Return what an element holds: the same whatever the byte order, padding and lengths of its encoding."""
+    if element.items is None:
+        return _plain(vr, data_set.value(element), little=data_set.little)
+    found = bytearray()
+    for item in element.items:
+        found += struct.pack(">Q", len(item.elements))
+        for one in item.elements:
+            content = _content(item, one, one.vr)
+            found += struct.pack(">IQ", one.tag, len(content)) + content
+    return bytes(found)
+
+
+def header_rows(instance: Instance, plan: Plan, cleaner: Cleaner) -> Iterator[Shown]:
+    """Yield every element, parents before the elements of their items.
+
+    ``path`` of a row lists the enclosing items as ``(gggg,eeee)[n]``, n from 1; ``after`` is ``None`` where
+    the element is removed.
+    """
+
+    def visit(
+        steps: list[Step], place: tuple[int, ...], path: list[str], encodings: tuple[str, ...]
+    ) -> Iterator[Shown]:
         for step in steps:
-            if len(rows) >= _MAX_ROWS:
-                return
             data_set, element = step.data_set, step.element
+            here = (*place, element.tag)
             removed = step.decision.action == "X"
             if element.items is not None or step.vr == "SQ":
                 count = len(element.items or ())
                 kept = len(step.items) if step.items is not None else int(step.decision.action == "D")
-                rows.append(_row(step, path, f"[{count}]", None if removed else f"[{kept}]"))
+                row = _row(step, path, f"[{count}]", None if removed else f"[{kept}]")
+                yield Shown((*here, 0), row, b"" if step.items else _content(data_set, element, step.vr))
                 for number, item in enumerate(step.items or (), 1):
                     nested = declared_encodings(item[0].data_set, encodings) if item else encodings
-                    visit(item, [*path, f"{format_tag(element.tag)}[{number}]"], nested)
+                    inside = [*path, f"{format_tag(element.tag)}[{number}]"]
+                    yield from visit(item, (*here, number), inside, nested)
                 continue
-            before = _shown(step.vr, data_set.value(element), encodings, little=data_set.little)
+            value, little = data_set.value(element), data_set.little
+            before = _shown(step.vr, value, encodings, little=little)
             after = None
             if not removed:
-                after = _shown(step.vr, cleaner.new_value(step), encodings, little=data_set.little)
-            rows.append(_row(step, path, before, after))
+                after = _shown(step.vr, cleaner.new_value(step), encodings, little=little)
+            row = _row(step, path, before, after)
+            yield Shown((*here, 0), row, _content(data_set, element, step.vr))
 
-    visit(plan.steps, [], top)
-    return rows
+    return visit(plan.steps, (), [], declared_encodings(instance.head))
 
 
 def summary(instance: Instance, inspection: Inspection) -> dict[str, Any]:

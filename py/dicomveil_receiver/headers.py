@@ -65,7 +65,8 @@ def _policy(connect: str) -> str:
     return (
         f"{_NOTHING}; object-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src {connect}; "
         "worker-src 'self'; style-src 'self'; img-src 'self' blob:; media-src blob:; font-src 'self'; "
-        "manifest-src 'self'"
+        "manifest-src 'self'; require-trusted-types-for 'script'; "
+        "trusted-types default dicomveil dicomveil-offline"
     )
 
 

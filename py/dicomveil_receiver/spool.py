@@ -22,7 +22,7 @@ _READ_BYTES = 1 << 18
 #: Names of spool files: their folder is this process' own, and empty when it starts.
 _NUMBERS = count(1)
 #: What opens a file on Windows without changing line ends.
-BINARY = getattr(os, "OBINARY", 0)
+BINARY = getattr(os, "O_BINARY", 0)
 
 
 class Arrived(NamedTuple):

@@ -13,10 +13,12 @@ const SLOW_MS = 1500;
 /** Jobs that a worker holds at most: the one that it is at, and short ones behind it. */
 const MOST = 3;
 
+const SHORT = new Set(["inspect", "case", "series"]);
+
 /** Work of some milliseconds: another such job can be posted behind it. @param {Job} job */
 const isShort = ({ op, args }) => {
   const request = /** @type {{redactions?: unknown[]}|undefined} */ (args.request);
-  return op === "inspect" || op === "case" || (op === "clean" && !request?.redactions?.length);
+  return SHORT.has(op) || (op === "clean" && !request?.redactions?.length);
 };
 
 export class Lane {

@@ -1,162 +1,146 @@
-// <header-view>: the attributes of the chosen file before and after, and the rule that acted on each.
+// <header-view>: the attributes of the chosen file, or of all images of its series, before and after, and the rule that
+// acted on each.
 
-import { el } from "../dom.js";
+import { byTestId } from "../dom.js";
 import { codeOf } from "../errors.js";
-import { explain, named, onLanguage, t, translate } from "../i18n.js";
+import { explain, onLanguage, t } from "../i18n.js";
+import { compareSeries } from "../model/series-header.js";
+import { attribute, isChanged, valuesWith } from "./header-rows.js";
+import { byInstance } from "./tree.js";
 
 /** @typedef {import("../contract.js").HeaderRow} HeaderRow */
+/** @typedef {import("../contract.js").SeriesRow} SeriesRow */
 /** @typedef {import("../model/item.js").Item} Item */
 /** @typedef {import("../model/session.js").Session} Session */
 /** @typedef {import("../pool/worker-pool.js").WorkerPool} WorkerPool */
+/** @typedef {{images: number, cut: boolean, rows: (HeaderRow|SeriesRow)[], unread: [Item, string][],
+ *   problem?: string}} Header  problem: why there are no rows */
 
-/** @param {number} tag */
-export const tagText = (tag) => {
-  const hex = tag.toString(16).padStart(8, "0").toUpperCase();
-  return `(${hex.slice(0, 4)},${hex.slice(4)})`;
-};
+/** @type {Header} */
+const NOTHING = { images: 0, cut: false, rows: [], unread: [] };
 
 export class HeaderView extends HTMLElement {
-  /** @type {HeaderRow[]} */
-  #rows = [];
+  /** What is shown. */
+  #header = NOTHING;
+  /** The images that it is of, and how often decisions on them had changed. @type {Item[]} */
+  #items = [];
+  #revision = -1;
   #abort = new AbortController();
-  #search = el("input", { type: "search", className: "search", data: { testid: "header-search" } });
-  #changed = el("input", { type: "checkbox", checked: true, data: { testid: "changed-only" } });
-  #body = el("tbody");
-  #note = el("p", { className: "muted note" });
-  #head = el("tr");
-  /** Why there are no rows. @type {string|null} */
-  #problem = null;
+  #whole = false;
+  #search = /** @type {HTMLInputElement} */ (byTestId("header-search"));
+  #changed = /** @type {HTMLInputElement} */ (byTestId("changed-only"));
+  #differing = /** @type {HTMLInputElement} */ (byTestId("differing-only"));
+  /** Load what is to be shown, if that is another than what is. */
+  refresh = () => {};
 
   /** @param {Session} session @param {WorkerPool} pool */
   connect(session, pool) {
-    this.#head.append(
-      ...["attribute", "before", "after", "rule"].map((id) =>
-        el("th", { scope: "col", ...named(`header.${id}`) }),
-      ),
-    );
-    const table = el("table", { data: { testid: "header" } }, el("thead", {}, this.#head), this.#body);
-    this.append(
-      el(
-        "div",
-        { className: "header-tools" },
-        this.#search,
-        el("label", { className: "check" }, this.#changed, el("span", named("header.changed-only"))),
-      ),
-      el(
-        "div",
-        { className: "table-scroll", tabIndex: 0, role: "region", data: { label: "header.table" } },
-        table,
-        this.#note,
-      ),
-    );
-    this.#search.addEventListener("input", () => this.#draw());
-    this.#changed.addEventListener("change", () => this.#draw());
-    const load = () => this.#load(session, pool);
-    session.addEventListener("selection-changed", load);
-    session.addEventListener("settings-changed", load);
+    this.refresh = () => this.#refresh(session, pool);
+    const show = (/** @type {boolean} */ whole) => {
+      this.#whole = whole;
+      this.dataset.scope = whole ? "series" : "image";
+      byTestId("header-image").ariaPressed = String(!whole);
+      byTestId("header-series").ariaPressed = String(whole);
+      if (this.#header.unread.length) this.#revision = -1; // they are tried again
+      this.refresh();
+    };
+    byTestId("header-image").addEventListener("click", () => show(false));
+    byTestId("header-series").addEventListener("click", () => show(true));
+    session.addEventListener("selection-changed", () => show(false));
+    const unlessComing = () => {
+      if (!this.#whole || session.state !== "reading") this.refresh(); // else it would begin again with each image
+    };
+    for (const event of ["settings-changed", "state-changed", "items-changed"])
+      session.addEventListener(event, unlessComing);
     const draw = () => {
       this.#search.placeholder = t("header.search");
-      this.#search.ariaLabel = t("header.search");
       this.#draw();
     };
+    for (const input of [this.#search, this.#changed, this.#differing])
+      input.addEventListener("input", () => this.#draw());
     onLanguage(draw);
-    translate(this);
     draw();
   }
 
   /** @param {Session} session @param {WorkerPool} pool */
-  async #load(session, pool) {
+  async #refresh(session, pool) {
+    const item = session.selected;
+    const series = item ? session.seriesOf(item) : [];
+    byTestId("header-scope").hidden = series.length < 2;
+    const items = this.#whole ? series.toSorted(byInstance) : item ? [item] : [];
+    const revision = items.reduce((sum, one) => sum + one.revision, 0);
+    const same = items.length === this.#items.length && items.every((one, at) => one === this.#items[at]);
+    if (same && revision === this.#revision) return;
     this.#abort.abort();
     this.#abort = new AbortController();
     const { signal } = this.#abort;
-    const item = session.selected;
-    this.#rows = [];
-    this.#problem = null;
-    this.#note.textContent = "";
-    if (!item) return this.#draw();
-    try {
-      const rows = await pool.run(
-        signal,
-        "header",
-        { file: item.file, request: item.cleanRequest },
-        { urgent: true },
-      );
-      if (signal.aborted) return;
-      this.#rows = rows;
-      this.#draw();
-    } catch (error) {
-      if (signal.aborted) return;
-      this.#problem = item.code ?? codeOf(error);
-      this.#draw();
+    // What nobody sees is not asked for.
+    [this.#items, this.#revision] = [items, this.hidden ? -1 : revision];
+    this.#header = NOTHING;
+    delete this.dataset.comparing;
+    this.#draw();
+    if (this.hidden) return;
+    const header = await this.#load(signal, pool).catch((error) => ({ ...NOTHING, problem: codeOf(error) }));
+    if (signal.aborted) return;
+    this.#header = header;
+    delete this.dataset.comparing;
+    this.#draw();
+  }
+
+  /** @param {AbortSignal} signal @param {WorkerPool} pool @returns {Promise<Header>} */
+  async #load(signal, pool) {
+    const [item] = this.#items;
+    if (!item) return NOTHING;
+    if (!this.#whole) {
+      const args = { file: item.file, request: item.cleanRequest };
+      return { ...NOTHING, rows: await pool.run(signal, "header", args, { urgent: true }) };
     }
+    const bar = /** @type {HTMLProgressElement} */ (byTestId("series-progress"));
+    const all = this.#items.length;
+    const progress = (/** @type {number} */ done) => {
+      if (signal.aborted) return;
+      bar.value = done / all;
+      byTestId("series-done").textContent = t("header.compared", { done, all });
+    };
+    progress(0);
+    this.dataset.comparing = "";
+    return compareSeries(signal, pool, this.#items, progress);
   }
 
   #draw() {
+    const { rows, images, problem } = this.#header;
     const words = this.#search.value.trim().toLowerCase();
-    const shown = this.#rows.filter((row) => {
-      if (this.#changed.checked && !isChanged(row)) return false;
-      return (
-        !words ||
-        [row.name, row.keyword, tagText(row.tag), row.before, row.after ?? ""].some((text) =>
-          text.toLowerCase().includes(words),
-        )
-      );
+    const name = (/** @type {number} */ place) => fileName(this.#items[place]);
+    const shown = rows.flatMap((row) => {
+      if (this.#changed.checked && !isChanged(row)) return [];
+      if (this.#whole && this.#differing.checked && !("values" in row)) return [];
+      const values = valuesWith(row, words);
+      return values ? attribute(row, values, images, name) : [];
     });
-    this.#body.replaceChildren(...shown.map(tableRow));
-    const all = this.#rows.length;
-    const why = this.#problem ? explain("code", this.#problem) : "";
-    this.#note.textContent = all ? t("header.count", { count: shown.length, all }) : why;
+    const table = byTestId("header");
+    table.replaceChildren(/** @type {Element} */ (table.firstElementChild), ...shown);
+    const why = problem ? explain("code", problem) : "";
+    const count = { count: shown.length, all: rows.length };
+    const unsearched = words && rows.some((row) => "values" in row && row.values.length < row.distinct);
+    const note = [t("header.count", count), unsearched ? t("header.unsearched") : ""].join(" ");
+    byTestId("header-note").textContent = rows.length ? note : why;
+    this.#tell();
+  }
+
+  /** What is to be known of the series beside its rows. */
+  #tell() {
+    const { rows, images, cut, unread } = this.#header;
+    const names = unread.slice(0, 3).map(([item]) => fileName(item));
+    const said = new Set(unread.map(([, code]) => explain("code", code)));
+    if (cut) said.add(t("header.cut"));
+    const missing = unread.length && t("header.unread", { count: unread.length, names: names.join(", ") });
+    const count = { count: images, differing: rows.filter((row) => "values" in row).length };
+    byTestId("series-said").textContent = images ? t("header.compared-all", count) : "";
+    byTestId("series-unread").textContent = [missing, ...said].filter(Boolean).join(" ");
   }
 }
 
-/** A rule may act and leave a value as it is: a time of day, when dates move by whole days. @param {HeaderRow} row */
-const isChanged = (row) => row.action !== "K" && row.before !== row.after;
-
-/** The action in the reader's terms: a value that is emptied may get a pseudonym, which replaces it. @param {HeaderRow} row */
-const effect = (row) => (row.action === "Z" && row.after ? "D" : row.action);
-
-/** @param {HeaderRow} row */
-function tableRow(row) {
-  const changed = isChanged(row);
-  const where = row.path.length
-    ? el("span", { className: "muted path", textContent: row.path.join(" › ") })
-    : null;
-  // That the table says so is in the rule already.
-  const reason = [
-    row.rule ? "" : explain("reason", row.reason),
-    row.option ? explain("option", row.option) : "",
-  ];
-  return el(
-    "tr",
-    { data: { action: row.action, changed } },
-    el(
-      "th",
-      { scope: "row" },
-      where,
-      el("span", { className: "attribute", lang: "en", textContent: row.name || row.keyword }),
-      el("span", { className: "muted tag", textContent: `${tagText(row.tag)} ${row.vr}` }),
-    ),
-    el("td", { className: "value before", textContent: row.before }),
-    el("td", { className: "value after" }, after(row, changed)),
-    el(
-      "td",
-      {},
-      el("span", {
-        className: "action",
-        data: { action: effect(row) },
-        textContent: t(`action.${effect(row)}`),
-      }),
-      el("span", { className: "muted rule", textContent: row.rule }),
-      el("span", { className: "muted rule", textContent: reason.filter(Boolean).join(" · ") }),
-    ),
-  );
-}
-
-/** @param {HeaderRow} row @param {boolean} changed */
-function after(row, changed) {
-  if (row.after === null) return el("span", { className: "muted", textContent: t("header.removed") });
-  if (!changed) return el("span", { className: "muted", textContent: t("header.unchanged") });
-  return row.after || el("span", { className: "muted", textContent: t("header.empty") });
-}
+/** @param {Item} item */
+const fileName = ({ path }) => path.slice(path.lastIndexOf("/") + 1);
 
 customElements.define("header-view", HeaderView);

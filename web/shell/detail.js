@@ -2,17 +2,19 @@
 
 import { byTestId } from "../dom.js";
 import { explain, onLanguage, t } from "../i18n.js";
-import { tagText } from "../review/header-view.js";
+import { tagText } from "../review/header-rows.js";
 
 /** @typedef {import("../model/session.js").Session} Session */
 /** @typedef {import("../review/file-list.js").FileList} FileList */
+/** @typedef {import("../review/header-view.js").HeaderView} HeaderView */
 
 /** @param {Session} session @param {FileList} list */
 export function connectDetail(session, list) {
-  const header = /** @type {HTMLElement} */ (document.querySelector("header-view"));
+  const header = /** @type {HeaderView} */ (document.querySelector("header-view"));
   const show = (/** @type {"image"|"header"} */ tab) => {
     byTestId("viewer").hidden = tab !== "image";
     header.hidden = tab !== "header";
+    header.refresh();
     byTestId("tab-image").ariaPressed = String(tab === "image");
     byTestId("tab-header").ariaPressed = String(tab === "header");
   };

@@ -2,21 +2,16 @@
 // out that a policy does not speak of.
 
 import { CodedError } from "../errors.js";
+import { isGuarded } from "../guarded.js";
 
 // connect-src does not cover WebRTC.
 Reflect.deleteProperty(globalThis, "RTCPeerConnection");
 Reflect.deleteProperty(globalThis, "webkitRTCPeerConnection");
 
 /**
- * Fail where scripts may be made of text: then there is no Content Security Policy, and nothing else of it holds either.
+ * Fail where the policy is not in force.
  * @throws {CodedError}  `not-protected`
  */
 export function assertProtected() {
-  try {
-    // biome-ignore lint/security/noGlobalEval: it has to fail
-    globalThis.eval("0");
-  } catch {
-    return;
-  }
-  throw new CodedError("not-protected");
+  if (!isGuarded()) throw new CodedError("not-protected");
 }

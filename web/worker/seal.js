@@ -69,17 +69,6 @@ function forget(target, name) {
   }
 }
 
-/** Whether scripts may be made of text here: then the worker's response came without the policy, and the wall is not there. */
-function isUnguarded() {
-  try {
-    // biome-ignore lint/security/noGlobalEval: it has to fail
-    globalThis.eval("0");
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /**
  * Close all ways out of this realm; throws if one is still open, so that a worker never runs unsealed.
  * @throws {Error}
@@ -92,7 +81,6 @@ export function seal() {
   const streaming = /** @type {Record<string, unknown>} */ (/** @type {unknown} */ (WebAssembly));
   for (const name of ["compileStreaming", "instantiateStreaming"]) forget(streaming, name);
   if (
-    isUnguarded() ||
     GLOBALS.some((name) => realm[name] !== undefined) ||
     NAVIGATOR.some((name) => browser[name] !== undefined)
   )

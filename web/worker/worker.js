@@ -1,5 +1,7 @@
 // The worker: Python without a network. It answers the calls of contract.js, one at a time.
 
+// First: it runs before Pyodide's.
+import { isGuarded } from "../guarded.js";
 import { startPython } from "./boot.js";
 import { read, readAhead, withFile } from "./files.js";
 import { jpegWalker } from "./jpeg-walker.js";
@@ -41,6 +43,8 @@ const ops = {
     })),
   header: ({ handle, file, request }, head) =>
     withFile(handle, file, head, (_, size) => JSON.parse(core.header(handle, size, JSON.stringify(request)))),
+  series: ({ handle = 0, file = new Blob(), request }, head) =>
+    withFile(handle, file, head, (_, size) => JSON.parse(core.series(handle, size, JSON.stringify(request)))),
   frame: ({ handle, file, index }, head) =>
     withFile(handle, file, head, (_, size) => {
       const frame = JSON.parse(core.frame(handle, size, index));
@@ -87,6 +91,7 @@ const ops = {
         new File([bytes.subarray(start, end)], name),
     );
   },
+  zip: ({ files }) => ({ ...JSON.parse(core.zip_headers(JSON.stringify(files))), bytes: taken() }),
   report: ({ files }) => JSON.parse(core.report(JSON.stringify(files))),
 };
 
@@ -134,6 +139,7 @@ self.onmessage = async ({ data }) => {
     return tell({ kind: "broken", stage: "python" });
   }
   try {
+    if (!isGuarded()) throw new Error("no policy");
     seal();
     core.connect(read, jpegWalker);
     tell({ kind: "ready", versions: JSON.parse(core.boot()) });
