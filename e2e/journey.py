@@ -108,15 +108,11 @@ def open_files(page: Page, files: list[FilePayload] | list[Path]) -> None:
 
 def rows(page: Page) -> list[Row]:
     """Return what the list says of each file."""
-    found = page.get_by_test_id("files").locator("[data-status]").all()
-    return [
-        Row(
-            row.get_attribute("data-status") or "",
-            row.get_attribute("data-code"),
-            row.text_content() or "",
-        )
-        for row in found
-    ]
+    found = page.get_by_test_id("files").locator("[data-status]")
+    told = found.evaluate_all(
+        "rows => rows.map(r => [r.dataset.status, r.dataset.code ?? null, r.textContent])"
+    )
+    return [Row(*row) for row in told]
 
 
 def row(page: Page, name: str) -> Locator:

@@ -81,7 +81,7 @@ export class Sharing extends EventTarget {
       const data = await report(this.#pool, signal, items, documents);
       const entries = await zipEntries(items, data, this.teaching.content, documents);
       if (this.busy) this.busy.total = entries.length;
-      await how(signal, entries, this.#progress);
+      await how(signal, entries, this.#progress, this.#pool);
     });
   }
 
