@@ -90,9 +90,9 @@ def serve(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         running.append(process)
         assert process.stdout is not None
-        token, address = (process.stdout.readline().split()[-1] for _ in range(2))
+        told, address = (process.stdout.readline().strip() for _ in range(2))
         assert address.startswith("http"), "the receiver did not start"
-        return Server(address, storage, token)
+        return Server(address, storage, told.rpartition(" ")[2])
 
     yield start
     for process in running:

@@ -37,6 +37,15 @@ PYDICOM_FILES = (
     "waveform_ecg.dcm",
 )
 WAIT = 60_000  # ms: the machine may be busy
+#: Before the page's scripts: notes what workers are asked to do, and keeps one kind back until it is let go.
+HOLD = """(() => { const post = Worker.prototype.postMessage;
+  globalThis.held = []; globalThis.holding = ""; globalThis.asked = [];
+  Worker.prototype.postMessage = function (message, ...rest) {
+    if (message.kind === "call") asked.push(message.op);
+    if (holding && message.op === holding) held.push(() => post.call(this, message, ...rest));
+    else post.call(this, message, ...rest);
+  };
+  globalThis.letGo = () => { holding = ""; for (const go of held.splice(0)) go(); }; })()"""
 
 
 class Server(Protocol):

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 
 import pytest
-from e2e.journey import WAIT, Server, clean, open_files, payload, press, row, shown, state, tab_to
+from e2e.journey import HOLD, WAIT, Server, clean, open_files, payload, press, row, shown, state, tab_to
 from e2e.pictures import cine, screen, video
 from playwright.sync_api import FilePayload, Page, Route, expect
 
@@ -176,16 +176,6 @@ def test_axe_finds_nothing_in_case_report_and_help(
         page.goto(f"{asking.url}help/{language}.html")
         axe.look(f"help-{language}")
     complaints[:] = [line for line in complaints if "404" not in line]
-
-
-#: Keeps back what workers are asked to do, of one kind, until it is let go.
-HOLD = """(() => { const post = Worker.prototype.postMessage;
-  globalThis.held = []; globalThis.holding = "";
-  Worker.prototype.postMessage = function (message, ...rest) {
-    if (holding && message.op === holding) held.push(() => post.call(this, message, ...rest));
-    else post.call(this, message, ...rest);
-  };
-  globalThis.letGo = () => { holding = ""; for (const go of held.splice(0)) go(); }; })()"""
 
 
 def test_axe_finds_nothing_while_the_page_works(page: Page, server: Server, axe: Axe) -> None:
