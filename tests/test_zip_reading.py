@@ -102,13 +102,15 @@ def test_directories_and_what_a_mac_adds_are_no_files() -> None:
     """Directories and ``__MACOSX/`` are left out; all else is listed, junk too, as in a folder."""
     files = {
         "A/": b"",
+        "A\\": b"",
+        "A\\IM2": b"0",
         "A/IM1": b"1",
         "__MACOSX/A/._IM1": b"2",
         "A/.DS_Store": b"3",
         "../../etc/passwd": b"4",
     }
     paths = [entry.path for entry in zip_entries(BytesSource(_zip(files)))]
-    assert paths == ["A/IM1", "A/.DS_Store", "../../etc/passwd"]
+    assert paths == ["A/IM2", "A/IM1", "A/.DS_Store", "../../etc/passwd"]
 
 
 @pytest.mark.parametrize("files", [{}, {"A/": b""}, {"__MACOSX/x": b"1"}])

@@ -20,7 +20,7 @@ export function* fromZip({ file, path }, entries) {
 }
 
 /**
- * The entries of a drop. They must be taken at once: the browser forgets them when the event is over.
+ * The entries of a drop, or of what is pasted. They must be taken at once: the browser forgets them when the event is over.
  * @param {DataTransfer} transfer
  * @returns {AsyncIterable<Input>}
  */
