@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from e2e.journey import WAIT, Server, choose, open_files, payload, press, row, state, tab_to, workers
+from e2e.journey import HOLD, WAIT, Server, choose, open_files, payload, press, row, state, tab_to, workers
 from e2e.test_trust import DIE_AT
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
@@ -14,15 +14,6 @@ import processes
 import synthetic
 from watching import Watch
 
-#: As test_access has them: the page waits with what workers are asked to do.
-HOLD = """(() => { const post = Worker.prototype.postMessage;
-  globalThis.held = []; globalThis.holding = ""; globalThis.asked = [];
-  Worker.prototype.postMessage = function (message, ...rest) {
-    if (message.kind === "call") asked.push(message.op);
-    if (holding && message.op === holding) held.push(() => post.call(this, message, ...rest));
-    else post.call(this, message, ...rest);
-  };
-  globalThis.letGo = () => { holding = ""; for (const go of held.splice(0)) go(); }; })()"""
 ASKED = "() => asked.filter((op) => op === 'series').length"
 
 
