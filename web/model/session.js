@@ -12,7 +12,6 @@ import { Item } from "./item.js";
 /** @typedef {import("../pool/worker-pool.js").WorkerPool} WorkerPool */
 /** @typedef {import("../contract.js").Redaction} Redaction */
 
-const UNDER_WAY = 12;
 /** Changes of rows are told together, this often. */
 const TELL_MS = 60;
 
@@ -77,7 +76,7 @@ export class Session extends EventTarget {
     if (this.state !== "reading") this.#begin("reading", 0);
     const signal = this.#abort.signal;
     try {
-      await each(signal, inputs, UNDER_WAY, async ({ file, path }) => {
+      await each(signal, inputs, async ({ file, path }) => {
         const item = new Item(this.items.length, file, path);
         this.items.push(item);
         this.total += 1;
@@ -123,7 +122,7 @@ export class Session extends EventTarget {
     for (const item of items) item.failure = null;
     this.#begin("cleaning", items.length);
     const signal = this.#abort.signal;
-    await each(signal, items, UNDER_WAY, async (item) => {
+    await each(signal, items, async (item) => {
       await this.#cleanOne(signal, item);
       this.done += 1;
       this.#touch(item);
