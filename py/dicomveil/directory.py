@@ -151,8 +151,8 @@ class Directory:
     """A DICOMDIR in the making, and the names that the listed files have beside it.
 
     ``names`` are the File IDs (``PT000000/ST000000/SE000000/IM000000``) by the names of the outputs;
-    ``left_out`` are the names of outputs that are not listed: those without records, and further ones with
-    the same SOP Instance UID.
+    ``left_out`` are the names of outputs that are not listed: those without records, further ones with the
+    same SOP Instance UID, and what is beyond a million of a level, for which there are no File IDs.
     """
 
     def __init__(self) -> None:
@@ -172,6 +172,9 @@ class Directory:
             if at not in node.below:
                 prefix = _PREFIXES[record.kind]
                 component = f"{prefix}{len(node.below):0{_COMPONENT - len(prefix)}}"
+                if len(component) > _COMPONENT:
+                    self.left_out.append(name)
+                    return
                 node.below[at] = _Node(record, (*node.file_id, component))
             node = node.below[at]
         self._uids.add(node.record.key)
