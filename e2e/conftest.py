@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.server
-import json
 import shutil
 import socket
 import subprocess
 import threading
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -78,21 +76,23 @@ def dist() -> Path:
 
 @pytest.fixture(scope="session")
 def serve(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
-    """Start receivers that serve the page; further arguments are those of `dicomveil receive`."""
+    """Start receivers that serve the page; further arguments are those of `dicomveil receive`.
+
+    Where one ``asks``, its page is not told where to send.
+    """
     running: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: str, folder: Path = dist) -> Server:
+    def start(*arguments: str, folder: Path = dist, asks: bool = False) -> Server:
         storage = tmp_path_factory.mktemp("received")
         command = [*serving.receive_command(folder, storage, 0), *arguments]
+        if asks:
+            command.remove("--page-settings")
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         running.append(process)
         assert process.stdout is not None
-        address = next((line.strip() for line in process.stdout if line.startswith("http")), None)
-        assert address is not None, "the receiver did not start"
-        url = address.rstrip("/") + "/"
-        with urllib.request.urlopen(url + "settings.json", timeout=10) as answer:  # noqa: S310 - loopback
-            token = json.load(answer)["token"]
-        return Server(url, storage, token)
+        told, address = (process.stdout.readline().strip() for _ in range(2))
+        assert address.startswith("http"), "the receiver did not start"
+        return Server(address, storage, told.rpartition(" ")[2])
 
     yield start
     for process in running:
@@ -214,11 +214,15 @@ def page(context: BrowserContext, complaints: list[str], request: pytest.Fixture
 
 
 @pytest.fixture
-def ready(
-    visitor: BrowserContext, server: Server, complaints: list[str], request: pytest.FixtureRequest
-) -> Iterator[Page]:
-    """The page, open and ready for files."""
+def tab(visitor: BrowserContext, complaints: list[str], request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page of the profile that tests share."""
     with _watched(visitor, complaints, request) as page:
-        page.goto(server.url)
-        page.locator(READY).wait_for(state="attached", timeout=READY_TIMEOUT)
         yield page
+
+
+@pytest.fixture
+def ready(tab: Page, server: Server) -> Page:
+    """The page, open and ready for files."""
+    tab.goto(server.url)
+    tab.locator(READY).wait_for(state="attached", timeout=READY_TIMEOUT)
+    return tab

@@ -58,14 +58,18 @@ class OtherServer:
     """
 
     def __init__(self) -> None:
+        self.url = ""
+        self._lock = threading.Lock()
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget everything."""
         self.script: list[Answer] = []
         self.always = Answer()
         self.most = 1000
         self.chokes: set[str] = set()
         self.requests: list[Request] = []
         self.stored: dict[str, bytes] = {}
-        self.url = ""
-        self._lock = threading.Lock()
 
     def store(self, parts: list[bytes], authorization: str | None) -> tuple[Answer, bytes]:
         """Take a request; return the answer and its body."""
@@ -139,11 +143,16 @@ class Line:
         self._target = port
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/"
+        self.begin()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def begin(self) -> None:
+        """Let nothing break, and forget what did."""
         self.cut_after: int | None = None  #: bytes of the next connections up to their breaking
         self.cut_answers = 0  #: so many large uploads arrive and hear nothing
         self.down = False
         self.cuts = 0
-        threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
         while True:

@@ -37,6 +37,15 @@ PYDICOM_FILES = (
     "waveform_ecg.dcm",
 )
 WAIT = 60_000  # ms: the machine may be busy
+#: Before the page's scripts: notes what workers are asked to do, and keeps one kind back until it is let go.
+HOLD = """(() => { const post = Worker.prototype.postMessage;
+  globalThis.held = []; globalThis.holding = ""; globalThis.asked = [];
+  Worker.prototype.postMessage = function (message, ...rest) {
+    if (message.kind === "call") asked.push(message.op);
+    if (holding && message.op === holding) held.push(() => post.call(this, message, ...rest));
+    else post.call(this, message, ...rest);
+  };
+  globalThis.letGo = () => { holding = ""; for (const go of held.splice(0)) go(); }; })()"""
 
 
 class Server(Protocol):
@@ -108,15 +117,11 @@ def open_files(page: Page, files: list[FilePayload] | list[Path]) -> None:
 
 def rows(page: Page) -> list[Row]:
     """Return what the list says of each file."""
-    found = page.get_by_test_id("files").locator("[data-status]").all()
-    return [
-        Row(
-            row.get_attribute("data-status") or "",
-            row.get_attribute("data-code"),
-            row.text_content() or "",
-        )
-        for row in found
-    ]
+    found = page.get_by_test_id("files").locator("[data-status]")
+    told = found.evaluate_all(
+        "rows => rows.map(r => [r.dataset.status, r.dataset.code ?? null, r.textContent])"
+    )
+    return [Row(*row) for row in told]
 
 
 def row(page: Page, name: str) -> Locator:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-from e2e.journey import WAIT, Server, clean, open_files, payload, press, row, shown, state, tab_to
+from e2e.journey import HOLD, WAIT, Server, clean, open_files, payload, press, row, shown, state, tab_to
 from e2e.pictures import cine, screen, video
-from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, Route, expect
+from playwright.sync_api import FilePayload, Page, Route, expect
 
 import builders
 import places
@@ -25,16 +25,15 @@ READY = '[data-testid="status"][data-state="empty"]'
 
 
 @pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A fresh profile without a service worker, so that a test can answer for the server."""
-    context = browser.new_context(
-        accept_downloads=True,
-        locale="en-US",
-        viewport={"width": 1280, "height": 800},
-        service_workers="block",
-    )
-    yield context
-    context.close()
+def page(tab: Page) -> Page:
+    """A page of the profile that these tests share."""
+    return tab
+
+
+@pytest.fixture(scope="module")
+def asking(serve: Callable[..., Server]) -> Server:
+    """A receiver whose page is not told where to send, so that it asks."""
+    return serve(asks=True)
 
 
 class Axe:
@@ -77,10 +76,8 @@ def axe(page: Page) -> Iterator[Axe]:
     assert axe.found == []
 
 
-def _opened(page: Page, server: Server) -> None:
-    """Open the page without an endpoint of its own, so that it asks where to send."""
-    page.route("**/settings.json", lambda route: route.fulfill(status=404))
-    page.goto(server.url)
+def _opened(page: Page, address: str) -> None:
+    page.goto(address)
     page.locator(READY).wait_for(state="attached", timeout=WAIT)
 
 
@@ -98,17 +95,17 @@ def test_axe_sees_what_is_wrong(ready: Page) -> None:
           } }"""
     )
     axe = Axe(ready)
-    axe.look("spoilt")
+    axe.glance("spoilt")
     assert any("button-name" in line for line in axe.found)
     assert any("color-contrast" in line for line in axe.found)
     assert any("target-size" in line for line in axe.found)
 
 
 def test_axe_finds_nothing_from_opening_to_sharing(
-    page: Page, server: Server, axe: Axe, complaints: list[str]
+    page: Page, asking: Server, axe: Axe, complaints: list[str]
 ) -> None:
     """Empty, with its sheets; review of images and header; a refused file; cleaned; about to send."""
-    _opened(page, server)
+    _opened(page, asking.url)
     axe.look("empty")
     for name in ("settings", "shortcuts"):
         page.get_by_test_id(name).click()
@@ -152,10 +149,10 @@ def test_axe_finds_nothing_from_opening_to_sharing(
 
 
 def test_axe_finds_nothing_in_case_report_and_help(
-    page: Page, server: Server, axe: Axe, complaints: list[str]
+    page: Page, asking: Server, axe: Axe, complaints: list[str]
 ) -> None:
     """The sheets of case and crosswalk, refused and accepted; the report to print; the help, four times."""
-    _opened(page, server)
+    _opened(page, asking.url)
     nothing: FilePayload = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"none"}
     open_files(page, [payload(screen(1), "1.dcm"), payload(builders.mr(), "2.dcm"), nothing])
     row(page, "1.dcm").click()
@@ -180,26 +177,15 @@ def test_axe_finds_nothing_in_case_report_and_help(
     page.get_by_test_id("crosswalk-understood").check()
     axe.look("crosswalk-understood")
     for language in ("en", "de", "fr", "es"):
-        page.goto(f"{server.url}help/{language}.html")
+        page.goto(f"{asking.url}help/{language}.html")
         axe.look(f"help-{language}")
     complaints[:] = [line for line in complaints if "404" not in line]
-
-
-#: Keeps back what workers are asked to do, of one kind, until it is let go.
-HOLD = """(() => { const post = Worker.prototype.postMessage;
-  globalThis.held = []; globalThis.holding = "";
-  Worker.prototype.postMessage = function (message, ...rest) {
-    if (holding && message.op === holding) held.push(() => post.call(this, message, ...rest));
-    else post.call(this, message, ...rest);
-  };
-  globalThis.letGo = () => { holding = ""; for (const go of held.splice(0)) go(); }; })()"""
 
 
 def test_axe_finds_nothing_while_the_page_works(page: Page, server: Server, axe: Axe) -> None:
     """Reading, comparing a series, cleaning, the crosswalk, sending, sent: each is kept waiting."""
     page.add_init_script(HOLD)
-    page.goto(server.url)
-    page.locator(READY).wait_for(state="attached", timeout=WAIT)
+    _opened(page, server.url)
     files = [payload(builders.ct(number=number), f"{number}.dcm") for number in (1, 2, 3, 4)]
     page.evaluate("() => { holding = 'inspect'; }")
     page.get_by_test_id("open-files").set_input_files(files)
@@ -239,6 +225,7 @@ def test_axe_finds_nothing_while_the_page_works(page: Page, server: Server, axe:
     page.get_by_test_id("upload").click()
     expect(page.get_by_test_id("privacy")).to_have_attribute("data-phase", "sending", timeout=WAIT)
     axe.look("sending")
+    assert waiting
     for route in waiting:
         route.continue_()
     page.unroute("**/studies")
@@ -279,12 +266,10 @@ def _fits(page: Page, name: str) -> None:
 
 @pytest.mark.parametrize("language", ["en", "de", "fr", "es"])
 def test_every_language_is_accessible_and_fits_when_magnified(
-    page: Page, server: Server, axe: Axe, language: str, complaints: list[str]
+    page: Page, asking: Server, axe: Axe, language: str, complaints: list[str]
 ) -> None:
     """No violation in any language; magnified, all is reached without scrolling sideways."""
-    page.route("**/settings.json", lambda route: route.fulfill(status=404))
-    page.goto(f"{server.url}?lang={language}")
-    page.locator(READY).wait_for(state="attached", timeout=WAIT)
+    _opened(page, f"{asking.url}?lang={language}")
     axe.glance(f"empty-{language}")
     _fits(page, f"empty-{language}")
     for name in ("settings", "shortcuts"):
@@ -364,19 +349,19 @@ def test_forced_colours_and_reduced_motion(ready: Page) -> None:
 
 
 def test_axe_finds_nothing_when_the_page_cannot_start(
-    page: Page, server: Server, axe: Axe, complaints: list[str]
+    page: Page, asking: Server, axe: Axe, complaints: list[str]
 ) -> None:
     """A profile that is none: the page says so, and that is accessible as well."""
-    page.goto(server.url + "?profile=icon.svg")
+    page.goto(asking.url + "?profile=icon.svg")
     state(page, "failed")
     axe.look("failed")
     complaints.clear()
 
 
-def test_the_whole_journey_by_keyboard_alone(page: Page, server: Server, complaints: list[str]) -> None:
+def test_the_whole_journey_by_keyboard_alone(page: Page, asking: Server, complaints: list[str]) -> None:
     """Language, settings, open, header, confirm, clean, save, send; the viewer's own are in test_viewer."""
     page.on("filechooser", lambda _: None)  # Playwright begins to catch it now, not while the key is pressed
-    _opened(page, server)
+    _opened(page, asking.url)
     keys = page.keyboard
     tab_to(page, "language")
     keys.press("ArrowDown")
@@ -415,9 +400,9 @@ def test_the_whole_journey_by_keyboard_alone(page: Page, server: Server, complai
     press(page, "upload")
     expect(page.get_by_test_id("upload-dialog")).to_be_visible()
     tab_to(page, "endpoint")
-    keys.type(server.url)
+    keys.type(asking.url)
     tab_to(page, "token")
-    keys.type(server.token)
+    keys.type(asking.token)
     keys.press("Enter")
     expect(row(page, "1.dcm")).to_have_attribute("data-status", "uploaded", timeout=WAIT)
     expect(page.get_by_test_id("privacy")).to_have_attribute("data-phase", "sent")

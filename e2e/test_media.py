@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from e2e.journey import (
+    HOLD,
     WAIT,
     Server,
     clean,
@@ -28,7 +29,6 @@ from e2e.journey import (
     tab_to,
 )
 from e2e.pictures import screen
-from e2e.test_access import HOLD
 from playwright.sync_api import BrowserContext, Download, Page, expect
 from pydicom.fileset import FileSet
 from pydicom.uid import UID

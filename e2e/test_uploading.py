@@ -13,13 +13,23 @@ from typing import Any, NamedTuple
 
 import pytest
 from e2e.dicomweb import Answer, Line, OtherServer, breaking_line, other_server
-from e2e.journey import WAIT, clean, instances, open_files, payload, row, save, secrets_in, state, statuses
+from e2e.journey import (
+    WAIT,
+    clean,
+    instances,
+    open_files,
+    payload,
+    row,
+    rows,
+    save,
+    secrets_in,
+    state,
+    statuses,
+)
 from playwright.sync_api import FilePayload, Page, expect
 
 import builders
 import environment
-
-READY = '[data-testid="status"][data-state="empty"]'
 
 
 class Served(NamedTuple):
@@ -67,47 +77,36 @@ def ask_to_send(page: Page, url: str, token: str) -> None:
     page.get_by_test_id("upload-send").click()
 
 
-@pytest.fixture
-def other() -> Iterator[OtherServer]:
+@pytest.fixture(scope="module")
+def another() -> Iterator[OtherServer]:
     """A DICOMweb server that is none of ours."""
     with other_server() as server:
         yield server
 
 
 @pytest.fixture
-def plain(dist: Path, tmp_path: Path) -> Iterator[Callable[..., Served]]:
-    """Start receivers that serve the page and do not say where to send: it asks."""
-    running: list[subprocess.Popen[str]] = []
+def other(another: OtherServer) -> OtherServer:
+    """The same, as new."""
+    another.begin()
+    return another
 
-    def start(*arguments: str) -> Served:
-        storage = tmp_path / f"plain-{len(running)}"
-        command: list[str | Path] = [environment.tool("dicomveil"), "receive", "--storage", storage]
-        command += ["--port", "0", "--page", dist, *arguments]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        running.append(process)
-        assert process.stdout is not None
-        token = process.stdout.readline().split()[-1]
-        return Served(process.stdout.readline().strip(), storage, token)
 
-    yield start
-    for process in running:
-        process.terminate()
-        process.communicate(timeout=30)
+@pytest.fixture(scope="module")
+def asking(serve: Callable[..., Served], another: OtherServer) -> Served:
+    """A receiver whose page asks where to send, and may send to either server."""
+    return serve("--allow-endpoint", another.url.removesuffix("/dicom-web/"), asks=True)
 
 
 @pytest.fixture
-def cleaned(
-    page: Page, plain: Callable[..., Served], other: OtherServer, complaints: list[str]
-) -> Iterator[Callable[[int], Page]]:
+def cleaned(tab: Page, asking: Served, complaints: list[str]) -> Iterator[Callable[[int], Page]]:
     """Return what opens and cleans images in a page that may send to the other server."""
 
     def opened(count: int) -> Page:
-        served = plain("--allow-endpoint", other.url.removesuffix("/dicom-web/"))
-        page.goto(served.url)
-        page.locator(READY).wait_for(state="attached", timeout=WAIT)
-        open_files(page, files(count))
-        clean(page)
-        return page
+        tab.goto(asking.url)
+        state(tab, "empty")
+        open_files(tab, files(count))
+        clean(tab)
+        return tab
 
     yield opened
     complaints.clear()  # the browser itself reports refused requests
@@ -133,12 +132,12 @@ def test_a_user_and_a_password_are_sent_as_such(cleaned: Callable[[int], Page], 
     assert [request.authorization for request in other.requests] == ["Basic SsO2cmc6cMOkc3N3b3Jk"]
 
 
-@pytest.mark.parametrize("status", [429, 502, 503, 504])
+@pytest.mark.parametrize("troubles", [(429, 502), (503, 504)])
 def test_a_server_in_trouble_is_asked_again(
-    cleaned: Callable[[int], Page], other: OtherServer, status: int
+    cleaned: Callable[[int], Page], other: OtherServer, troubles: tuple[int, int]
 ) -> None:
     """The same files come again, after a while with jitter, and nobody has to do anything."""
-    other.script = [Answer(status), Answer(status)]
+    other.script = [Answer(status) for status in troubles]
     page = cleaned(2)
     ask_to_send(page, other.url, "")
     expect(page.get_by_test_id("status")).to_contain_text("trying again")
@@ -187,26 +186,27 @@ def test_a_file_that_a_server_chokes_on_is_found(cleaned: Callable[[int], Page],
 def test_it_pauses_and_goes_on(cleaned: Callable[[int], Page], other: OtherServer) -> None:
     """While it is paused, no further request begins; rows say what is being sent."""
     other.always = Answer(wait=1.0)
-    page = cleaned(60)
+    page = cleaned(50)
     ask_to_send(page, other.url, "")
-    page.locator("[data-testid=files] [data-sending]").first.wait_for(state="attached", timeout=WAIT)
+    sending = page.locator("[data-testid=files] [data-sending]")
+    sending.first.wait_for(state="attached", timeout=WAIT)
     page.get_by_test_id("pause").click()
     expect(page.get_by_test_id("status")).to_contain_text("Paused")
-    page.wait_for_timeout(2500)
+    expect(sending).to_have_count(0)
     count = len(other.requests)
-    assert 0 < count < 6
-    page.wait_for_timeout(1500)
+    assert 0 < count < 5
+    page.wait_for_timeout(1000)
     assert len(other.requests) == count
     page.get_by_test_id("pause").click()
     finished(page)
-    assert statuses(page) == ["uploaded"] * 60
-    assert len(other.requests) == 6
+    assert statuses(page) == ["uploaded"] * 50
+    assert len(other.requests) == 5
 
 
 def test_an_upload_is_cancelled(cleaned: Callable[[int], Page], other: OtherServer) -> None:
     """What was confirmed counts as sent, the rest can be sent later, and nothing is sent meanwhile."""
     other.always = Answer(wait=0.7)
-    page = cleaned(60)
+    page = cleaned(50)
     ask_to_send(page, other.url, "")
     page.locator("[data-testid=files] [data-status=uploaded]").first.wait_for(state="attached", timeout=WAIT)
     page.get_by_test_id("cancel").click()
@@ -218,7 +218,7 @@ def test_an_upload_is_cancelled(cleaned: Callable[[int], Page], other: OtherServ
     assert len(other.requests) == count
     ask_to_send(page, other.url, "")
     finished(page)
-    assert statuses(page) == ["uploaded"] * 60
+    assert statuses(page) == ["uploaded"] * 50
 
 
 def test_an_address_that_the_policy_does_not_name_is_told(
@@ -274,124 +274,148 @@ def test_large_blobs_are_digested_in_pieces(ready: Page) -> None:
     assert ready.evaluate(script, lengths) == wanted
 
 
-@pytest.fixture
-def line(serve: Callable[..., Served], page: Page, complaints: list[str]) -> Iterator[tuple[Served, Line]]:
-    """An endpoint of ours, and the page of it behind a line that breaks."""
+class Got:
+    """What an endpoint of ours got since a test began."""
+
+    def __init__(self, storage: Path) -> None:
+        self._log = storage / ".dicomveil" / "audit.log"
+        self._storage = storage
+        self._lines = len(self._log.read_text().splitlines())
+        self._files = set(storage.glob("*/*/*.dcm"))
+
+    @property
+    def uploads(self) -> list[dict[str, Any]]:
+        """What its audit log says of each Store request."""
+        lines = map(json.loads, self._log.read_text().splitlines()[self._lines :])
+        return [line for line in lines if line["event"] == "upload"]
+
+    @property
+    def instances(self) -> set[bytes]:
+        """What it stored."""
+        return {path.read_bytes() for path in set(self._storage.glob("*/*/*.dcm")) - self._files}
+
+
+@pytest.fixture(scope="module")
+def behind(serve: Callable[..., Served]) -> Iterator[tuple[Path, Line]]:
+    """The storage of an endpoint of ours, and a line to it that may break."""
     served = serve()
     with breaking_line(served.url) as line:
-        page.goto(f"http://127.0.0.1:{line.port}/")
-        page.locator(READY).wait_for(state="attached", timeout=WAIT)
-        yield served, line
+        yield served.storage, line
+
+
+@pytest.fixture
+def line(behind: tuple[Path, Line], tab: Page, complaints: list[str]) -> Iterator[tuple[Got, Line]]:
+    """What the endpoint gets, and the line to it, as new; the page is open."""
+    storage, line = behind
+    line.begin()
+    tab.goto(line.url)
+    state(tab, "empty")
+    yield Got(storage), line
     complaints.clear()  # the browser itself reports what broke
 
 
-def uploads(served: Served) -> list[dict[str, Any]]:
-    """Return what the endpoint's audit log says of each Store request."""
-    lines = (served.storage / ".dicomveil" / "audit.log").read_text().splitlines()
-    return [line for line in map(json.loads, lines) if line["event"] == "upload"]
-
-
-def test_a_connection_that_breaks_midway_is_gone_on_from(page: Page, line: tuple[Served, Line]) -> None:
+def test_a_connection_that_breaks_midway_is_gone_on_from(tab: Page, line: tuple[Got, Line]) -> None:
     """What was stored before it broke is not sent again: the endpoint is asked, by digests."""
-    served, wire = line
-    open_files(page, files(30, size=256))
-    clean(page)
-    saved = instances(save(page))
+    got, wire = line
+    open_files(tab, files(30, size=256))
+    clean(tab)
+    saved = instances(save(tab))
     wire.cut_after = 900_000  # six of ten files of 131 KB
-    page.get_by_test_id("upload").click()
-    finished(page)
+    tab.get_by_test_id("upload").click()
+    finished(tab)
     assert wire.cuts == 1
-    assert statuses(page) == ["uploaded"] * 30
-    lines = uploads(served)
+    assert statuses(tab) == ["uploaded"] * 30
+    lines = got.uploads
     assert sum(len(said["stored"]) for said in lines) == 30
     assert [said["known"] for said in lines if said["known"]] == []
-    assert {path.read_bytes() for path in served.storage.glob("*/*/*.dcm")} == set(saved.values())
-    again = [entry for entry in receipt(page) if entry["status"] == "stored-before"]
+    assert got.instances == set(saved.values())
+    again = [entry for entry in receipt(tab) if entry["status"] == "stored-before"]
     assert 1 <= len(again) < 10
 
 
-def test_an_answer_that_is_lost_is_asked_for(page: Page, line: tuple[Served, Line]) -> None:
+def test_an_answer_that_is_lost_is_asked_for(tab: Page, line: tuple[Got, Line]) -> None:
     """Everything arrived, and nobody said so: nothing is sent twice."""
-    served, wire = line
-    open_files(page, files(10))
-    clean(page)
+    got, wire = line
+    open_files(tab, files(10))
+    clean(tab)
     wire.cut_answers = 1
-    page.get_by_test_id("upload").click()
-    finished(page)
+    tab.get_by_test_id("upload").click()
+    finished(tab)
     assert wire.cuts == 1
-    assert statuses(page) == ["uploaded"] * 10
-    assert [(len(said["stored"]), len(said["known"])) for said in uploads(served)] == [(10, 0)]
-    entries = receipt(page)
+    assert statuses(tab) == ["uploaded"] * 10
+    assert [(len(said["stored"]), len(said["known"])) for said in got.uploads] == [(10, 0)]
+    entries = receipt(tab)
     assert {entry["status"] for entry in entries} == {"stored-before"}
     assert all(entry["confirmed_by_digest"] for entry in entries)
 
 
-def test_an_endpoint_that_is_away_for_a_while_is_waited_for(page: Page, line: tuple[Served, Line]) -> None:
+def test_an_endpoint_that_is_away_for_a_while_is_waited_for(tab: Page, line: tuple[Got, Line]) -> None:
     """The line is down in the middle of it, and comes back: all is sent, without anybody's doing."""
     _, wire = line
-    open_files(page, files(40, size=256))
-    clean(page)
-    wire.cut_after = 2_000_000
-    page.get_by_test_id("upload").click()
+    open_files(tab, files(40, size=256))
+    clean(tab)
+    wire.cut_after = 900_000  # of a request of 1.3 MB
+    tab.get_by_test_id("upload").click()
     deadline = time.monotonic() + 30
-    while not wire.cuts and time.monotonic() < deadline:
-        page.wait_for_timeout(20)
+    while not wire.cuts:
+        assert time.monotonic() < deadline
+        tab.wait_for_timeout(20)
     wire.down = True
-    page.wait_for_timeout(2500)
+    expect(tab.get_by_test_id("status")).to_contain_text("trying again")
+    tab.wait_for_timeout(1500)
     wire.down = False
-    finished(page)
-    assert statuses(page) == ["uploaded"] * 40
+    finished(tab)
+    assert statuses(tab) == ["uploaded"] * 40
 
 
-def test_a_reload_sends_nothing_that_is_stored(page: Page, line: tuple[Served, Line]) -> None:
+def test_a_reload_sends_nothing_that_is_stored(tab: Page, line: tuple[Got, Line]) -> None:
     """With the same passphrase the same files are the same again: only what is new is sent."""
-    served, wire = line
+    got, wire = line
     for count in (12, 15):
-        page.goto(f"http://127.0.0.1:{wire.port}/")
-        state(page, "empty")
-        page.get_by_test_id("settings").click()
-        page.get_by_test_id("mode-passphrase").check()
-        page.get_by_test_id("passphrase").fill("blaue Möwe 17")
-        page.get_by_test_id("settings-apply").click()
-        expect(page.get_by_test_id("settings-dialog")).to_be_hidden(timeout=WAIT)
-        open_files(page, files(count))
-        clean(page)
-        page.get_by_test_id("upload").click()
-        finished(page)
-        assert statuses(page) == ["uploaded"] * count
-    lines = uploads(served)
+        tab.goto(wire.url)
+        state(tab, "empty")
+        tab.get_by_test_id("settings").click()
+        tab.get_by_test_id("mode-passphrase").check()
+        tab.get_by_test_id("passphrase").fill("blaue Möwe 17")
+        tab.get_by_test_id("settings-apply").click()
+        expect(tab.get_by_test_id("settings-dialog")).to_be_hidden(timeout=WAIT)
+        open_files(tab, files(count))
+        clean(tab)
+        tab.get_by_test_id("upload").click()
+        finished(tab)
+        assert statuses(tab) == ["uploaded"] * count
+    lines = got.uploads
     assert sum(len(said["stored"]) for said in lines) == 15
     assert sum(len(said["known"]) for said in lines) == 0
-    found = [entry["status"] for entry in receipt(page)]
+    found = [entry["status"] for entry in receipt(tab)]
     assert (found.count("stored-before"), found.count("stored")) == (12, 3)
 
 
 def test_a_token_revoked_midway_is_told_and_gone_on_with(
-    page: Page, plain: Callable[..., Served], complaints: list[str]
+    tab: Page, asking: Served, complaints: list[str]
 ) -> None:
     """What was confirmed stays sent; the rest says why, and goes with another token."""
-    served = plain()
+    got = Got(asking.storage)
 
     def token(*arguments: str) -> str:
-        command = [environment.tool("dicomveil"), "receive", "token", *arguments, "--storage", served.storage]
+        command = [environment.tool("dicomveil"), "receive", "token", *arguments, "--storage", asking.storage]
         done = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
         return done.stdout.strip()
 
-    page.goto(served.url)
-    state(page, "empty")
-    open_files(page, files(60, size=256))
-    clean(page)
-    ask_to_send(page, served.url, token("add", "ward-7"))
-    page.get_by_test_id("pause").click()
-    page.locator("[data-testid=files] [data-status=uploaded]").first.wait_for(state="attached", timeout=WAIT)
+    tab.goto(asking.url)
+    state(tab, "empty")
+    open_files(tab, files(60, size=256))
+    clean(tab)
+    ask_to_send(tab, asking.url, token("add", "ward-7"))
+    tab.get_by_test_id("pause").click()
+    tab.locator("[data-testid=files] [data-status=uploaded]").first.wait_for(state="attached", timeout=WAIT)
     token("revoke", "ward-7")
-    page.get_by_test_id("pause").click()
-    finished(page)
-    assert set(statuses(page)) == {"clean", "uploaded"}
-    codes = page.locator("[data-testid=files] [data-status=clean]")
-    assert {found.get_attribute("data-code") for found in codes.all()} == {"upload-unauthorized"}
-    ask_to_send(page, served.url, token("add", "ward-8"))
-    finished(page)
-    assert statuses(page) == ["uploaded"] * 60
-    assert sum(len(said["known"]) for said in uploads(served)) == 0
+    tab.get_by_test_id("pause").click()
+    finished(tab)
+    assert set(statuses(tab)) == {"clean", "uploaded"}
+    assert {one.code for one in rows(tab) if one.status == "clean"} == {"upload-unauthorized"}
+    ask_to_send(tab, asking.url, token("add", "ward-8"))
+    finished(tab)
+    assert statuses(tab) == ["uploaded"] * 60
+    assert sum(len(said["known"]) for said in got.uploads) == 0
     complaints.clear()

@@ -11,11 +11,13 @@ import pytest
 from pydicom.dataset import Dataset
 
 import builders
-from dicomveil import browser, comparing
+from dicomveil import browser, comparing, viewing
 from dicomveil.comparing import MOST_COUNTED, MOST_LISTED, Comparison
 from dicomveil.pipeline import Session
 from dicomveil.profile import Profile
 from dicomveil.pseudonyms import Key, Pseudonyms
+from dicomveil.reading import read_instance
+from dicomveil.source import BytesSource
 from dicomveil.viewing import MAX_ROWS, Shown
 
 NAME, KERNEL, SOP_INSTANCE = 0x00100010, 0x00181210, 0x00080018
@@ -193,6 +195,27 @@ def test_a_tag_that_occurs_twice_is_two_rows() -> None:
     twice = [_shown("a"), _shown("b")]
     table = _compared([twice, [_shown("a"), _shown("c")]]).table()
     assert [len(row.get("values", [])) for row in table["rows"]] == [0, 2]
+
+
+@pytest.mark.usefixtures("_keyed")
+def test_sequences_in_sequences_take_no_more_than_they_are() -> None:
+    """What is compared of a removed sequence grows with what is in it, not with how deep it lies."""
+    images = []
+    for comment in ("a", "b"):
+        inner = Dataset()
+        inner.PixelPaddingValue, inner.ImageComments = 0, comment
+        for _ in range(40):
+            outer = Dataset()
+            outer.ReferencedImageSequence = [inner]
+            inner = outer
+        ds = builders.ct()
+        ds.ReferencedImageSequence = [inner]
+        images.append(ds)
+    instance = read_instance(BytesSource(builders.encode(images[0])))
+    sequence = instance.head.find(0x00081140)
+    assert sequence is not None
+    assert len(viewing._content(instance.head, sequence, "SQ")) < 2000
+    assert _the_row(_table(images), 0x00081140)["distinct"] == 2
 
 
 def test_what_becomes_of_it_is_compared_as_well() -> None:

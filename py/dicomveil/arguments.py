@@ -1,7 +1,8 @@
-"""What the arguments of the command line name: small files, inputs, the file of redactions."""
+"""What the arguments of the command line name: small files, inputs, areas to redact, profile and key."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -10,8 +11,11 @@ from typing import NoReturn
 
 from dicomveil.errors import WrongUse
 from dicomveil.pixels.selecting import Selection, selection_of
+from dicomveil.profile import Profile
+from dicomveil.pseudonyms import Key
+from dicomveil.rules import Rules
 
-__all__ = ["files_of", "read_small", "read_text", "selections_of"]
+__all__ = ["files_of", "key_of", "profile_of", "read_small", "read_text", "selections_of"]
 
 
 def read_small(path: Path, limit: int = 1 << 20) -> bytes:
@@ -74,3 +78,36 @@ def selections_of(path: Path) -> tuple[Selection, ...]:
         return tuple(map(selection_of, data["redactions"]))
     except (ValueError, TypeError, KeyError, AttributeError):
         raise WrongUse("redactions-invalid") from None
+
+
+def profile_of(options: argparse.Namespace) -> Profile:
+    """Read the profile, with what is asked for beside it.
+
+    Raises:
+        WrongUse: with a code of ``profile.py`` or ``rules.py``; ``option-file-unreadable``.
+    """
+    profile = Profile.default()
+    if options.profile is not None:
+        profile = Profile.from_json(read_text(options.profile, "profile-invalid"))
+    profile = profile.with_options(options.option) if options.option else profile
+    Rules(profile)  # says now if an override cannot be
+    return profile
+
+
+def key_of(options: argparse.Namespace, salt: bytes) -> Key:
+    """Read the key, or derive it from the passphrase; without either it is random.
+
+    Raises:
+        WrongUse: ``key-invalid``, ``option-file-unreadable``.
+    """
+    if options.passphrase_file is not None:
+        return Key.from_passphrase(read_text(options.passphrase_file, "key-invalid").rstrip("\r\n"), salt)
+    if options.key_file is not None:
+        data = read_small(options.key_file)
+        if len(data) != 32:
+            try:
+                data = bytes.fromhex(data.decode("ascii").strip())
+            except ValueError:
+                raise WrongUse("key-invalid") from None
+        return Key(data)
+    return Key.random()

@@ -23,7 +23,9 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from itertools import count, islice
 from pathlib import Path
+from typing import NamedTuple
 
+from dicomveil.case import Case, Reference, identifying_fields
 from dicomveil.errors import DicomveilError, Refused
 from dicomveil.patients import Person, person_of
 from dicomveil.pipeline import Cleaned, Session, clean_source
@@ -34,7 +36,7 @@ from dicomveil.reading import Instance, read_instance
 from dicomveil.reporting import Entry, clean_entry, refused_entry
 from dicomveil.source import Source, iter_parts, opened
 
-__all__ = ["Result", "Task", "run"]
+__all__ = ["Check", "Result", "Task", "run"]
 
 _AHEAD = 4
 _PATIENT_ID = 0x00100020
@@ -42,7 +44,10 @@ _PATIENT_ID = 0x00100020
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is the same for all inputs of a run. ``crosswalk`` asks for the old identifiers in the results."""
+    """What is the same for all inputs of a run.
+
+    ``crosswalk`` asks for the old identifiers in the results, ``case`` is what a person says of the outputs.
+    """
 
     profile: Profile
     key: bytes = field(repr=False)
@@ -50,13 +55,22 @@ class Task:
     pixels: str = "review"
     selections: tuple[Selection, ...] = ()
     crosswalk: bool = False
+    case: Case | None = field(default=None, repr=False)
+
+
+class Check(NamedTuple):
+    """Which members of the case identify the patient of an input, and the code of what was unread of it."""
+
+    fields: tuple[str, ...]
+    unread: str | None
 
 
 @dataclass(slots=True)
 class Result:
     """What became of one input. ``uids`` and ``patient`` (old, new) are only there for a crosswalk.
 
-    ``person`` is who the input says it is about, if it could be read.
+    ``person`` is who the input says it is about, if it could be read. ``check`` is there where there is a
+    case, ``reference`` where there is an output.
     """
 
     entry: Entry
@@ -65,6 +79,8 @@ class Result:
     patient: tuple[str, str] | None = field(default=None, repr=False)
     part: str = ""
     person: Person | None = field(default=None, repr=False)
+    check: Check | None = None
+    reference: Reference | None = None
 
 
 class _Worker:
@@ -81,7 +97,21 @@ class _Worker:
         self.person = None
         result = self._try(number, path)
         result.person = self.person
+        if self.task.case is not None:
+            result.check = self._check(self.task.case, path)
         return result
+
+    def _check(self, case: Case, path: str) -> Check:
+        """Look through the case for the patient of an input, whatever became of that."""
+        try:
+            with opened(path) as source:
+                return Check(*identifying_fields(case, source, self.task.profile.options))
+        except DicomveilError as error:
+            return Check((), error.code)
+        except OSError:
+            return Check((), "unreadable")
+        except Exception:  # noqa: BLE001 - its text may hold values: only the code leaves
+            return Check((), "internal-error")
 
     def _seen(self, instance: Instance) -> None:
         self.person = person_of(instance)
@@ -105,6 +135,9 @@ class _Worker:
             source, self.session, pixels=self.task.pixels, redactions=redactions, seen=self._seen
         )
         result = Result(clean_entry(number, cleaned), selected, part=self._write(number, source, cleaned))
+        result.reference = Reference(
+            cleaned.sop_class, cleaned.sop_instance_uid, cleaned.series_uid, cleaned.pixels != "none"
+        )
         if self.task.crosswalk:
             result.uids = dict(self.session.pseudonyms.uids)
             result.patient = (patient_id, cleaned.name.partition("/")[0])
@@ -247,7 +280,8 @@ def _named(output: Path, result: Result, written: set[str]) -> Result:
     with contextlib.suppress(OSError):
         Path(result.part).unlink()
     if code:
-        return Result(refused_entry(entry["input"], code), result.selections, person=result.person)
+        refused = refused_entry(entry["input"], code)
+        return Result(refused, result.selections, person=result.person, check=result.check)
     if entry["output"] != name:
         entry["warnings"].append("duplicate-instance")
     written.add(entry["output"])

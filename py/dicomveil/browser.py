@@ -383,6 +383,21 @@ def example() -> str:
     return _answer(work)
 
 
+def zip_headers(files_json: str) -> str:
+    """Make the headers of a ZIP for ``[[path, size, CRC-32], ...]``: one before each file, one behind all.
+
+    ``ends`` says where each ends in :func:`taken`.
+    """
+    from dicomveil.zip_writing import zip_headers as headers_of  # late: nothing of it is needed at the start
+
+    def work() -> dict[str, Any]:
+        headers = headers_of((str(path), int(size), int(crc)) for path, size, crc in json.loads(files_json))
+        _State.taken = b"".join(headers)
+        return {"code": None, "ends": list(accumulate(map(len, headers)))}
+
+    return _answer(work)
+
+
 def case(handle: int, size: int, request_json: str) -> str:
     """Check what a person says of the case against one file, or make the document of that file's study.
 

@@ -17,17 +17,18 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from dicomveil import __version__, inspecting
-from dicomveil.arguments import files_of, read_small, read_text, selections_of
+from dicomveil.arguments import files_of, key_of, profile_of, read_text, selections_of
 from dicomveil.batch import Result, Task, run
+from dicomveil.case_command import CASE_FILE, CaseRefused, Gathered, case_is_told, read_case
 from dicomveil.crosswalk import Seal, seal_for, write_crosswalk
 from dicomveil.errors import CODES, DicomveilError, Refused, WrongUse, format_tag
 from dicomveil.patients import Finding, Person, findings
-from dicomveil.pipeline import PIXEL_MODES, pixel_state
+from dicomveil.pipeline import PIXEL_MODES, Session, pixel_state
 from dicomveil.pixels import proposing
 from dicomveil.planning import plan
 from dicomveil.profile import OPTIONS, Profile
 from dicomveil.profile_command import add_profile_command
-from dicomveil.pseudonyms import Key
+from dicomveil.pseudonyms import Key, Pseudonyms
 from dicomveil.reading import read_instance
 from dicomveil.reporting import Entry, report
 from dicomveil.rules import Rules
@@ -133,6 +134,12 @@ def _parser() -> argparse.ArgumentParser:
     clean.add_argument(
         "--dicomdir", type=Path, metavar="DIR", help="also write media: a DICOMDIR and the cleaned files"
     )
+    clean.add_argument(
+        "--case",
+        type=Path,
+        metavar="FILE",
+        help="what is said of the outputs, as the page writes it: case.json",
+    )
     clean.add_argument("--report", type=Path, metavar="FILE", help="write what happened, value-free (JSON)")
     clean.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="processes (default 1)")
     clean.set_defaults(command=_clean)
@@ -186,46 +193,33 @@ def _jobs(text: str) -> int:
     return jobs
 
 
-def _profile(options: argparse.Namespace) -> Profile:
-    profile = Profile.default()
-    if options.profile is not None:
-        profile = Profile.from_json(read_text(options.profile, "profile-invalid"))
-    profile = profile.with_options(options.option) if options.option else profile
-    Rules(profile)  # says now if an override cannot be
-    return profile
-
-
-def _key(options: argparse.Namespace, salt: bytes) -> Key:
-    if options.passphrase_file is not None:
-        return Key.from_passphrase(read_text(options.passphrase_file, "key-invalid").rstrip("\r\n"), salt)
-    if options.key_file is not None:
-        data = read_small(options.key_file)
-        if len(data) != 32:
-            try:
-                data = bytes.fromhex(data.decode("ascii").strip())
-            except ValueError:
-                raise WrongUse("key-invalid") from None
-        return Key(data)
-    return Key.random()
-
-
 def _clean(options: argparse.Namespace) -> int:
-    profile = _profile(options)
-    key = bytes(_key(options, profile.salt))
+    profile = profile_of(options)
+    key = bytes(key_of(options, profile.salt))
     selections = selections_of(options.redact) if options.redact is not None else ()
     seal = _seal(options)
     if options.dicomdir is not None:
         from dicomveil.media import check_media_folder
 
         check_media_folder(options.dicomdir, options.output)
+    case = Gathered(read_case(options.case)) if options.case is not None else None
     paths = files_of(options.input, options.output)
-    task = Task(profile, key, options.output, options.pixels, selections, options.crosswalk is not None)
+    task = Task(
+        profile,
+        key,
+        options.output,
+        options.pixels,
+        selections,
+        options.crosswalk is not None,
+        None if case is None else case.said,
+    )
     entries: list[Entry] = []
     used: set[int] = set()
     uids: dict[str, str] = {}
     patients: dict[tuple[str, str], None] = {}
     people: list[tuple[int, Person]] = []
-    left_out = False
+    left_out = case_refused = False
+    documents: list[str] = []
     try:
         for result in run(task, paths, jobs=options.jobs):
             entries.append(result.entry)
@@ -233,9 +227,17 @@ def _clean(options: argparse.Namespace) -> int:
             _remember(result, uids, patients)
             if result.person is not None:
                 people.append((result.entry["input"], result.person))
+            if case is not None:
+                case.take(result, paths[result.entry["input"] - 1])
             if result.entry["status"] == "refused":
                 _say_refused(result.entry["input"], result.entry["code"], result.entry["tag"])
-        left_out = options.dicomdir is not None and _write_media(options, entries)
+        try:
+            if case is not None:
+                documents = case.write(options.output, Session(profile, Pseudonyms(Key(key))))
+        except CaseRefused as error:
+            _say(str(error))
+            case_refused = True
+        left_out = options.dicomdir is not None and _write_media(options, entries, documents)
     except OSError:
         raise WrongUse("output-failed") from None
     finally:
@@ -247,7 +249,7 @@ def _clean(options: argparse.Namespace) -> int:
     unused = [number for number in range(len(selections)) if number not in used]
     for number in unused:
         _say(f"redaction {number + 1}: redaction-unmatched: {' '.join(CODES['redaction-unmatched'])}")
-    return CLEAN if written and not refused and not unused and not left_out else REFUSED
+    return CLEAN if written and not (refused or unused or left_out or case_refused) else REFUSED
 
 
 def _seal(options: argparse.Namespace) -> Seal | None:
@@ -261,13 +263,13 @@ def _seal(options: argparse.Namespace) -> Seal | None:
     return seal
 
 
-def _write_media(options: argparse.Namespace, entries: list[Entry]) -> bool:
+def _write_media(options: argparse.Namespace, entries: list[Entry], documents: Sequence[str]) -> bool:
     """Write the DICOMDIR and its files; tell whether an output could not be listed."""
     from dicomveil.media import write_media
 
     by_name = {entry["output"]: entry for entry in entries if entry["status"] == "clean"}
-    left_out = write_media(options.dicomdir, options.output, list(by_name))
-    for name in left_out:
+    left_out = write_media(options.dicomdir, options.output, [*by_name, *documents])
+    for name in by_name.keys() & left_out:
         by_name[name]["warnings"].append("media-left-out")
     if left_out:
         _say(f"media-left-out: {len(left_out)} outputs: {' '.join(CODES['media-left-out'])}")
@@ -322,7 +324,7 @@ def _write_outcome(
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    profile = _profile(options)
+    profile = profile_of(options)
     rules = Rules(profile)
     files: list[dict[str, Any]] = []
     for number, path in enumerate(files_of(options.input, None), 1):
@@ -371,12 +373,17 @@ def _inspected(path: str, profile: Profile, rules: Rules) -> dict[str, Any]:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    """Check outputs by themselves; ``pixels-unclaimed`` is a warning here."""
+    """Check outputs by themselves; ``pixels-unclaimed`` is a warning here.
+
+    A ``case.json`` beside them is no file of its own where verified documents say the same.
+    """
     failed = 0
     accepted: dict[int, str] = {}
     if options.profile is not None:
         accepted = Rules(Profile.from_json(read_text(options.profile, "profile-invalid"))).weaker
     paths = files_of([options.folder], None)
+    if case_is_told(options.folder, paths):
+        paths = [path for path in paths if Path(path) != options.folder / CASE_FILE]
     for number, path in enumerate(paths, 1):
         try:
             with FileSource(path) as source:

@@ -92,7 +92,9 @@ class Comparison:
                 place = (*place[:-1], place[-1] + 1)  # noqa: PLW2901 - the next that is free
             changed = row["action"] != "K" and row["before"] != row["after"]
             facts = [row[name] for name in _FACTS]
-            digest = blake2b(repr((facts, value)).encode(), digest_size=_DIGEST).hexdigest()
+            found = blake2b(repr(facts).encode(), digest_size=_DIGEST)
+            found.update(value)
+            digest = found.hexdigest()
             names = [row[name] for name in _NAMES]
             one.attributes[place] = _Attribute(names, 1, changed, {digest: 1}, {digest: (number, facts)})
         rest = next(iterator, None)

@@ -250,6 +250,14 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "The description of the case contains what identifies the patient.",
             "Take names, numbers, dates and places out of the named field, and check it again.",
         ),
+        "case-unchecked": (
+            "The case could not be checked against every open file, so it does not leave.",
+            "Check it again, or leave it out.",
+        ),
+        "case-without-files": (
+            "Nothing was cleaned that the case could be about, so it was not written.",
+            "See why the files were refused.",
+        ),
         "key-invalid": (
             "The key or passphrase is not valid.",
             "Give a key of 32 bytes or a longer passphrase.",

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import csv
 import io
-import zipfile
+import zlib
 from collections.abc import Iterable
+
+from dicomveil.zip_writing import zip_headers
 
 __all__ = ["ARCHIVE", "PATIENTS", "UIDS", "archive", "mapping_table"]
 
@@ -27,8 +29,6 @@ def mapping_table(rows: Iterable[tuple[str, str]]) -> bytes:
 
 def archive(uids: Iterable[tuple[str, str]], patients: Iterable[tuple[str, str]]) -> bytes:
     """Return a ZIP of both tables, without a time."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as files:
-        for name, rows in ((UIDS, uids), (PATIENTS, patients)):
-            files.writestr(zipfile.ZipInfo(name), mapping_table(rows))
-    return out.getvalue()
+    files = [(UIDS, mapping_table(uids)), (PATIENTS, mapping_table(patients))]
+    *before, end = zip_headers((name, len(data), zlib.crc32(data)) for name, data in files)
+    return b"".join(header + data for header, (_, data) in zip(before, files, strict=True)) + end

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import pkgutil
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -182,19 +182,19 @@ class _Iods:
         self._modules = dict(line.split(" ", 1) for line in iods.splitlines())
         self._sets: list[str | dict[int, str]] = [*sets.splitlines()]
 
-    def letters(self, sop_class_uid: str, path: tuple[int, ...]) -> Iterator[str]:
-        """Yield the Type letter of an attribute in every module that has it."""
+    def within(self, sop_class_uid: str, parents: tuple[int, ...]) -> list[dict[int, str]]:
+        """Return the sets of attributes that an IOD has on top level, or in the sequence of a path.
+
+        A value is the letter of the Type and, of a sequence, the number of the set in its items.
+        """
         iod = self.of_sop_class.get(sop_class_uid)
-        if iod is None or not path:
-            return
+        if iod is None:
+            return []
         sets = {int(module[1:]) for module in self._modules[iod].split()}
-        for tag in path[:-1]:
+        for tag in parents:
             found = {self._attributes(number).get(tag, "")[1:] for number in sets}
             sets = {int(number) for number in found if number}
-        for number in sets:
-            entry = self._attributes(number).get(path[-1])
-            if entry:
-                yield entry[0]
+        return [self._attributes(number) for number in sets]
 
     def _attributes(self, number: int) -> dict[int, str]:
         attributes = self._sets[number]
@@ -209,6 +209,12 @@ def _iods() -> _Iods:
     return _Iods(_data("iod_types.txt").decode())
 
 
+@lru_cache(maxsize=1 << 10)
+def _within(sop_class_uid: str, parents: tuple[int, ...]) -> list[dict[int, str]]:
+    """Keep what the attributes of one place all ask for."""
+    return _iods().within(sop_class_uid, parents)
+
+
 @lru_cache(maxsize=1 << 14)
 def attribute_type(sop_class_uid: str, path: tuple[int, ...]) -> str | None:
     """Return the strictest Type of an attribute over the modules of its IOD: "1", "1C", "2", "2C" or "3".
@@ -218,7 +224,9 @@ def attribute_type(sop_class_uid: str, path: tuple[int, ...]) -> str | None:
     does not have the attribute, or that the IOD is unknown. For numbers and codes (CS DS IS FD FL SL SS UL US
     AT ...) outside Table E.1-1 the Types are not stored: None says nothing about these.
     """
-    found = set(_iods().letters(sop_class_uid, path))
+    if not path:
+        return None
+    found = {entry[0] for one in _within(sop_class_uid, path[:-1]) if (entry := one.get(path[-1]))}
     return next((_TYPES[letter] for letter in _STRICTNESS if letter in found), None)
 
 

@@ -113,11 +113,16 @@ def _plain(vr: str, value: bytes, *, little: bool) -> bytes:
 
 
 def _content(data_set: DataSet, element: Element, vr: str) -> bytes:
-    """Return what an element holds in little endian, without padding and lengths."""
+    """Return what an element holds: the same whatever the byte order, padding and lengths of its encoding."""
     if element.items is None:
         return _plain(vr, data_set.value(element), little=data_set.little)
-    items = [[(one.tag, _content(item, one, one.vr)) for one in item.elements] for item in element.items]
-    return repr(items).encode()
+    found = bytearray()
+    for item in element.items:
+        found += struct.pack(">Q", len(item.elements))
+        for one in item.elements:
+            content = _content(item, one, one.vr)
+            found += struct.pack(">IQ", one.tag, len(content)) + content
+    return bytes(found)
 
 
 def header_rows(instance: Instance, plan: Plan, cleaner: Cleaner) -> Iterator[Shown]:

@@ -3,6 +3,7 @@
 import { CodedError } from "../errors.js";
 import { zip } from "./zip.js";
 
+/** @typedef {import("../pool/worker-pool.js").WorkerPool} WorkerPool */
 /** @typedef {import("./zip.js").Entry} Entry */
 
 /** How long a download may take to start reading its Blob. */
@@ -20,10 +21,10 @@ export function download(blob, name) {
 }
 
 /**
- * @param {AbortSignal} signal @param {Entry[]} entries @param {(done: number) => void} progress
+ * @param {AbortSignal} signal @param {Entry[]} entries @param {(done: number) => void} progress @param {WorkerPool} pool
  */
-export async function saveZip(signal, entries, progress) {
-  download(await zip(signal, entries, progress), "dicomveil.zip");
+export async function saveZip(signal, entries, progress, pool) {
+  download(await zip(pool, signal, entries, progress), "dicomveil.zip");
 }
 
 export const canSaveFolder = "showDirectoryPicker" in globalThis;

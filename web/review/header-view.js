@@ -121,7 +121,9 @@ export class HeaderView extends HTMLElement {
     table.replaceChildren(/** @type {Element} */ (table.firstElementChild), ...shown);
     const why = problem ? explain("code", problem) : "";
     const count = { count: shown.length, all: rows.length };
-    byTestId("header-note").textContent = rows.length ? t("header.count", count) : why;
+    const unsearched = words && rows.some((row) => "values" in row && row.values.length < row.distinct);
+    const note = [t("header.count", count), unsearched ? t("header.unsearched") : ""].join(" ");
+    byTestId("header-note").textContent = rows.length ? note : why;
     this.#tell();
   }
 

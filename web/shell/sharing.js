@@ -111,7 +111,7 @@ export class Sharing extends EventTarget {
       const write = await how();
       const { entries, unlisted } = await this.#leaving(signal);
       this.#begin("saving", entries.length);
-      await write(signal, entries, this.#progress);
+      await write(signal, entries, this.#progress, this.#pool);
       if (unlisted) notify("media-left-out");
     });
   }

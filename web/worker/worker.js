@@ -96,6 +96,7 @@ const ops = {
         new File([bytes.subarray(start, end)], name),
     );
   },
+  zip: ({ files }) => ({ ...JSON.parse(core.zip_headers(JSON.stringify(files))), bytes: taken() }),
   report: ({ files }) => JSON.parse(core.report(JSON.stringify(files))),
 };
 
