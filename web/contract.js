@@ -68,6 +68,13 @@ export const PIXELS_NOT_LOADED = "pixels-not-loaded";
  */
 
 /**
+ * A file in a ZIP, as `dicomveil.zip_reading.ZipEntry`. Of a ZIP the core's answer to `inspect` is `entries`; asked about an
+ * entry, whose range of the ZIP is the file then, it has the `file` that is in it.
+ * @typedef {[path: string, start: number, end: number, packed: number, size: number, deflated: boolean, crc: number,
+ *   code: string|null]} ZipEntry
+ */
+
+/**
  * One row of the header before and after. Values are for display only.
  * @typedef {object} HeaderRow
  * @property {string[]} path  enclosing items, outermost first, such as "(0008,1140)[1]"

@@ -5,10 +5,12 @@ const $addressOf = (/** @type {string} */ path) => `dicomveil:/${path}`;
 
 /** What is read of a Blob here, where the page gave the bytes along. @type {WeakMap<Blob, () => ArrayBuffer>} */
 const $given = new WeakMap();
+let $needed = false;
 globalThis.addEventListener("message", ({ data }) => {
+  $needed ||= Boolean(data.args?.bytes);
   if (data.args?.bytes) $given.set(data.args.file, () => data.args.bytes);
 });
-const { slice: $slice, arrayBuffer: $read } = Blob.prototype;
+const { slice: $slice, arrayBuffer: $read, stream: $stream } = Blob.prototype;
 Blob.prototype.slice = function (start, end, type) {
   const part = $slice.call(this, start, end, type);
   const whole = $given.get(this);
@@ -17,6 +19,20 @@ Blob.prototype.slice = function (start, end, type) {
 };
 Blob.prototype.arrayBuffer = async function () {
   return $given.get(this)?.() ?? $read.call(this);
+};
+Blob.prototype.stream = function () {
+  const whole = $given.get(this);
+  return whole ? /** @type {any} */ (new globalThis.Response(whole()).body) : $stream.call(this);
+};
+/** What is inflated here is read here, too. */
+const Response = class extends globalThis.Response {
+  async blob() {
+    if (!$needed) return super.blob();
+    const bytes = await this.arrayBuffer();
+    const made = new Blob([bytes]);
+    $given.set(made, () => bytes);
+    return made;
+  }
 };
 const FileReaderSync = class extends globalThis.FileReaderSync {
   readAsArrayBuffer(/** @type {Blob} */ blob) {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import zlib
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, islice
@@ -184,11 +185,24 @@ def _opened(handle: int, size: int) -> Instance:
     return _State.instance[1]
 
 
-def inspect(handle: int, size: int) -> str:
-    """Say what a file is; see the contract for the members. It is planned too: refusals show early."""
+def inspect(handle: int, size: int, in_zip: bool = False) -> str:  # noqa: FBT001, FBT002 - called from JavaScript
+    """Say what a file is; see the contract for the members. It is planned too: refusals show early.
+
+    Of a ZIP the answer is ``{"entries": [fields of a ZipEntry, ...]}``; one in a ZIP is not opened.
+    """
 
     def work() -> dict[str, Any]:
-        instance = read_instance(_JsSource(handle, size))
+        source = _JsSource(handle, size)
+        try:
+            instance = read_instance(source)
+        except Refused as error:
+            from dicomveil import zip_reading  # late: few are no DICOM
+
+            if error.code != "not-dicom" or not zip_reading.is_zip(source):
+                raise
+            if in_zip:
+                raise Refused("zip-nested") from None
+            return {"entries": zip_reading.zip_entries(source)}
         inspection = inspecting.inspect(instance)
         session = _session()
         status, code = "ready", None
@@ -381,6 +395,31 @@ def example() -> str:
         }
 
     return _answer(work)
+
+
+def unzip(handle: int, size: int, entry_json: str) -> str:
+    """Say where the data of a ZIP's entry lie: the file is that range of the ZIP, as the entry has it."""
+    from dicomveil import zip_reading  # late: few open one
+
+    def work() -> dict[str, Any]:
+        entry = zip_reading.ZipEntry(*json.loads(entry_json))
+        if entry.code:
+            raise Refused(entry.code)
+        data = zip_reading.entry_data(_JsSource(handle, size), entry.packed)
+        return {
+            "code": None,
+            "start": data.offset,
+            "end": data.offset + data.length,
+            "inflated": entry.size if entry.deflated else None,
+            "crc": entry.crc,
+        }
+
+    return _answer(work)
+
+
+def crc32(data: _JsBytes, before: int) -> int:
+    """Go on with the CRC-32 of what is inflated."""
+    return zlib.crc32(data.to_bytes(), before)
 
 
 def zip_headers(files_json: str) -> str:

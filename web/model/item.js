@@ -40,7 +40,7 @@ export class Item {
   /** As what it is counted (`factsOf`); 0: not yet. */
   counted = 0;
 
-  /** @param {number} index  order of opening, from 0 @param {File} file @param {string} path  for display only */
+  /** @param {number} index  order of opening, from 0 @param {Blob} file @param {string} path  for display only */
   constructor(index, file, path) {
     this.index = index;
     this.file = file;

@@ -6,6 +6,7 @@ import { startPython } from "./boot.js";
 import { read, readAhead, withFile } from "./files.js";
 import { jpegWalker } from "./jpeg-walker.js";
 import { seal } from "./seal.js";
+import { unzip } from "./unzip.js";
 
 /** @typedef {import("../contract.js").CallMessage} CallMessage */
 /** @typedef {import("../contract.js").WorkerMessage} WorkerMessage */
@@ -48,11 +49,16 @@ const asked =
 /** @type {Record<string, (args: any, head: Uint8Array|null) => unknown>} */
 const ops = {
   configure: ({ profile, key }) => JSON.parse(core.configure(profile, key)),
-  inspect: ({ handle, file }, head) =>
-    withFile(handle, file, head, (_, size) => ({
-      ...JSON.parse(core.inspect(handle, size)),
+  inspect: async (args, head) => {
+    const { handle, entry } = args;
+    const given = entry ? await unzip(core, args, head) : { code: null, file: args.file, head };
+    if (given.code) return { status: "refused", code: given.code, tag: null };
+    return withFile(handle, given.file, given.head, (_, size) => ({
+      ...JSON.parse(core.inspect(handle, size, Boolean(entry))),
       file_bytes: size,
-    })),
+      file: entry && given.file,
+    }));
+  },
   header: asked("header"),
   series: asked("series"),
   frame: ({ handle, file, index }, head) =>
