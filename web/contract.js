@@ -12,7 +12,7 @@
 
 /**
  * What a worker can be asked to do.
- * @typedef {"configure"|"inspect"|"header"|"series"|"frame"|"video"|"propose"|"clean"|"case"|"example"|"zip"|"report"|"install"} Op
+ * @typedef {"configure"|"inspect"|"header"|"series"|"frame"|"video"|"propose"|"clean"|"case"|"media"|"crosswalk"|"example"|"zip"|"report"|"install"} Op
  */
 
 /** Names of the parts that the page fetches for the workers, with their addresses below the page. */

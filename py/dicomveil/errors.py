@@ -223,7 +223,7 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "media-left-out": (
             "A DICOMDIR cannot list this output.",
-            "It is in the output folder; add it to the media by itself if it is needed.",
+            "It keeps its own name, in the output folder or the ZIP: open it by that where it is needed.",
         ),
         "media-folder-in-use": (
             "The folder for a DICOMDIR is not empty, or is not apart from the output folder.",

@@ -110,12 +110,13 @@ export class Item {
     return (this.refusal ?? this.failure)?.tag ?? null;
   }
 
-  /** What the core is asked to do with the pixels. */
+  /** What the core is asked to do with the pixels, and the name of what it made by that. */
   get cleanRequest() {
     return {
       pixels: this.confirmed ? "confirmed" : "review",
       redactions: this.redactions,
       remove: this.remove,
+      name: this.result?.name,
     };
   }
 

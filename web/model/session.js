@@ -15,7 +15,6 @@ import { Item } from "./item.js";
 /** @typedef {import("../contract.js").ZipEntry} ZipEntry */
 /** @typedef {import("../open/gather.js").Input} Input */
 
-const UNDER_WAY = 12;
 /** Changes of rows are told together, this often. */
 const TELL_MS = 60;
 
@@ -91,7 +90,7 @@ export class Session extends EventTarget {
 
   /** @param {AbortSignal} signal @param {AsyncIterable<Input>|Iterable<Input>} inputs @returns {Promise<void>} */
   #readEach(signal, inputs) {
-    return each(signal, inputs, UNDER_WAY, async (input) => {
+    return each(signal, inputs, async (input) => {
       const item = new Item(this.items.length, input.file, input.path);
       this.items.push(item);
       this.total += 1;
@@ -139,7 +138,7 @@ export class Session extends EventTarget {
     for (const item of items) item.failure = null;
     this.#begin("cleaning", items.length);
     const signal = this.#abort.signal;
-    await each(signal, items, UNDER_WAY, async (item) => {
+    await each(signal, items, async (item) => {
       await this.#cleanOne(signal, item);
       this.done += 1;
       this.#touch(item);
