@@ -110,6 +110,10 @@ def test_axe_finds_nothing_from_opening_to_sharing(
     for name in ("settings", "shortcuts"):
         page.get_by_test_id(name).click()
         axe.look(name)
+        if name == "settings":
+            page.get_by_test_id("mode-passphrase").check()
+            page.get_by_test_id("passphrase").fill("blaue Möwe 17")
+            axe.look("passphrase")
         page.keyboard.press("Escape")
     nothing: FilePayload = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"none"}
     videos = [video(number=7), video([b"\0\0\1\xb3" + bytes(90)], number=8)]
@@ -151,7 +155,7 @@ def test_axe_finds_nothing_from_opening_to_sharing(
 def test_axe_finds_nothing_in_case_report_and_help(
     page: Page, asking: Server, axe: Axe, complaints: list[str]
 ) -> None:
-    """The sheet of the case, empty and with what identifies; the report to print; the help, four times."""
+    """The sheets of case and crosswalk, refused and accepted; the report to print; the help, four times."""
     _opened(page, asking.url)
     nothing: FilePayload = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"none"}
     open_files(page, [payload(screen(1), "1.dcm"), payload(builders.mr(), "2.dcm"), nothing])
@@ -172,6 +176,10 @@ def test_axe_finds_nothing_in_case_report_and_help(
     page.get_by_test_id("report-page").click()
     expect(page.get_by_test_id("report-view")).to_be_visible(timeout=WAIT)
     axe.look("report")
+    page.get_by_test_id("crosswalk").click()
+    axe.look("crosswalk")
+    page.get_by_test_id("crosswalk-understood").check()
+    axe.look("crosswalk-understood")
     for language in ("en", "de", "fr", "es"):
         page.goto(f"{asking.url}help/{language}.html")
         axe.look(f"help-{language}")
@@ -179,7 +187,7 @@ def test_axe_finds_nothing_in_case_report_and_help(
 
 
 def test_axe_finds_nothing_while_the_page_works(page: Page, server: Server, axe: Axe) -> None:
-    """Reading, comparing a series, cleaning, sending, sent: each is kept waiting to be looked at."""
+    """Reading, comparing a series, cleaning, the crosswalk, sending, sent: each is kept waiting."""
     page.add_init_script(HOLD)
     _opened(page, server.url)
     files = [payload(builders.ct(number=number), f"{number}.dcm") for number in (1, 2, 3, 4)]
@@ -206,6 +214,16 @@ def test_axe_finds_nothing_while_the_page_works(page: Page, server: Server, axe:
     axe.look("cleaning")
     page.evaluate("() => letGo()")
     state(page, "done")
+    page.evaluate("() => { holding = 'crosswalk'; }")
+    page.get_by_test_id("report-page").click()
+    page.get_by_test_id("crosswalk").click()
+    page.get_by_test_id("crosswalk-understood").check()
+    page.get_by_test_id("crosswalk-save").click()
+    expect(page.get_by_test_id("cancel")).to_be_visible()
+    axe.look("crosswalk-working")
+    with page.expect_download(timeout=WAIT):
+        page.evaluate("() => letGo()")
+    page.get_by_test_id("report-close").click()
     waiting: list[Route] = []
     page.route("**/studies", lambda route: waiting.append(route))  # noqa: PLW0108 - asked for its names
     page.get_by_test_id("upload").click()
@@ -283,7 +301,16 @@ def test_every_language_is_accessible_and_fits_when_magnified(
     page.get_by_test_id("confirm-pixels").click()
     clean(page)
     axe.glance(f"done-{language}")
+    assert page.locator(".bottom").evaluate("bar => bar.offsetHeight") < 62  # all buttons in one row
     _fits(page, f"done-{language}")
+    page.get_by_test_id("report-page").click()
+    expect(page.get_by_test_id("report-view")).to_be_visible(timeout=WAIT)
+    _fits(page, f"report-{language}")
+    page.get_by_test_id("crosswalk").click()
+    axe.glance(f"crosswalk-{language}")
+    _fits(page, f"crosswalk-{language}")
+    page.keyboard.press("Escape")
+    page.get_by_test_id("report-close").click()
     page.get_by_test_id("upload").click()
     expect(page.get_by_test_id("upload-dialog")).to_be_visible()
     axe.glance(f"upload-{language}")

@@ -65,9 +65,9 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield Engine(request.param, driver)
 
 
-def _open(driver: webdriver.Driver, folder: Path, files: list[tuple[str, Dataset]]) -> None:
+def _open(driver: webdriver.Driver, folder: Path, files: list[tuple[str, Dataset]], *others: Path) -> None:
     """Give files to the page by its input, and wait until they can be reviewed."""
-    paths = []
+    paths = [str(path) for path in others]
     for name, ds in files:
         path = folder / name
         path.write_bytes(payload(ds)["buffer"])
@@ -94,11 +94,14 @@ def _save(driver: webdriver.Driver) -> dict[str, bytes]:
 
 
 def _covered_journey(engine: Engine, folder: Path) -> None:
-    """Open slices and a screen, cover an area of this by keyboard, clean, save; check what is saved."""
+    """Open slices in a ZIP and a screen, cover an area of this by keyboard, clean, save; check what left."""
     driver = engine.driver
     slices = [builders.ct(number=number) for number in (1, 2)]
     shot = screen(3)
-    _open(driver, folder, [*((f"{ds.InstanceNumber}.dcm", ds) for ds in slices), ("screen.dcm", shot)])
+    with zipfile.ZipFile(folder / "pacs.zip", "w") as archive:  # as it was stored, and deflated
+        for ds, method in zip(slices, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED), strict=True):
+            archive.writestr(f"STUDY/{ds.InstanceNumber}.dcm", payload(ds)["buffer"], method)
+    _open(driver, folder, [("screen.dcm", shot)], folder / "pacs.zip")
     assert driver.run(f"{ROW}.dataset.status", "screen.dcm") == "attention"
     _choose(driver, "screen.dcm")
     driver.type("stage", "r")

@@ -140,6 +140,31 @@ def test_files_and_folders_are_dropped_together(ready: Page) -> None:
     assert statuses(ready) == ["ready", "ready"]
 
 
+PASTE = """([target, files]) => {
+  const clipboardData = new DataTransfer();
+  for (const [index, bytes] of files.entries())
+    clipboardData.items.add(new File([new Uint8Array(bytes)], `${index}.dcm`));
+  const event = new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true });
+  document.querySelector(target).dispatchEvent(event);
+  return event.defaultPrevented;
+}"""
+
+
+def test_files_are_pasted(ready: Page) -> None:
+    """What is pasted is opened as a drop is; not so in a field for text, nor a text."""
+    content = [list(builders.encode(builders.ct(number=number))) for number in (1, 2)]
+    field = "[data-testid=passphrase]"
+    assert ready.evaluate(PASTE, [field, content]) is False
+    assert ready.evaluate(PASTE, ["body", []]) is False
+    state(ready, "empty")
+    assert ready.evaluate(PASTE, ["body", content]) is True
+    state(ready, "review")
+    assert ready.evaluate(PASTE, ["[data-testid=open-files]", content[:1]]) is True
+    expect(ready.get_by_test_id("files")).to_have_attribute("data-total", "3", timeout=WAIT)
+    state(ready, "review")
+    assert statuses(ready) == ["ready"] * 3
+
+
 def test_files_may_be_opened_while_python_starts(page: Page, server: Server) -> None:
     """What is opened before the page is ready is read as soon as it is."""
     page.goto(server.url, wait_until="domcontentloaded")
@@ -379,6 +404,55 @@ def test_a_short_passphrase_is_refused_in_the_sheet(ready: Page) -> None:
     ready.get_by_test_id("settings-apply").click()
     expect(ready.get_by_test_id("settings-error")).not_to_be_empty()
     expect(ready.get_by_test_id("settings-dialog")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("passphrase", "level"),
+    [
+        ("x7!Kq9#", "short"),
+        ("Password1!", "weak"),
+        ("12345678901234567890", "weak"),
+        ("abcdefghijklmnopqrstuvwxyz", "weak"),
+        ("aaaaaaaaaaaaaaaaaaaaaaaa", "weak"),
+        ("qwertyuiop", "weak"),
+        ("a1a1a1a1a1a1a1a1", "weak"),
+        ("blaue Möwe 17", "fair"),
+        ("correct horse battery staple", "good"),
+        ("Kd8#vT2!pQ7zRw4$mX9b", "strong"),
+        ("gravel oxidize unveil blimp snooze parka", "strong"),
+    ],
+)
+def test_the_strength_of_a_passphrase_is_said(ready: Page, dist: Path, passphrase: str, level: str) -> None:
+    """In a word and as a meter: what repeats, follows or spells a word counts little."""
+    ready.get_by_test_id("settings").click()
+    said, meter = ready.get_by_test_id("strength-said"), ready.get_by_test_id("strength")
+    expect(meter).to_be_hidden()
+    ready.get_by_test_id("mode-passphrase").check()
+    expect(said).to_be_empty()
+    ready.get_by_test_id("passphrase").fill(passphrase)
+    english = json.loads((dist / "locales" / "en.json").read_text(encoding="utf-8"))
+    expect(said).to_have_text(english[f"strength.{level}"])
+    value = float(meter.evaluate("(meter) => meter.value"))
+    lowest = {"short": 0, "weak": 0, "fair": 30, "good": 45, "strong": 60}[level]
+    assert lowest < value < {0: 30, 30: 45, 45: 60, 60: 76}[lowest]
+    ready.get_by_test_id("passphrase").fill("")
+    expect(said).to_be_empty()
+    assert meter.evaluate("(meter) => meter.value") == 0
+
+
+def test_the_strength_does_not_chatter(ready: Page) -> None:
+    """The live region changes when the word does, not with each key; it follows the language."""
+    ready.get_by_test_id("settings").click()
+    ready.get_by_test_id("mode-passphrase").check()
+    said = ready.get_by_test_id("strength-said")
+    expect(said).to_have_attribute("role", "status")
+    said.evaluate(
+        """(said) => { window.changes = 0;
+          new MutationObserver(() => { window.changes += 1; }).observe(said, { childList: true });
+        }"""
+    )
+    ready.get_by_test_id("passphrase").press_sequentially("correct horse battery")
+    assert ready.evaluate("window.changes") == 3  # too short, weak, fair
 
 
 def test_a_profile_is_preloaded_by_address(page: Page, server: Server) -> None:

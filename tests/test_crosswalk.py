@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyrage
 import pytest
+from pydicom.dataset import Dataset
 
 import builders
-from dicomveil import cli
+from dicomveil import browser, cli
 from dicomveil.crosswalk import seal_for
 from dicomveil.errors import WrongUse
+from dicomveil.pipeline import Session, clean_source, remapped
+from dicomveil.profile import Profile
+from dicomveil.pseudonyms import Key, Pseudonyms
+from dicomveil.redacting import redaction_of
+from dicomveil.source import BytesSource
 
+AREA = {"frames": None, "x": 0, "y": 0, "width": 4, "height": 4, "keep_only": False}
 PASSPHRASE = "correct horse battery"
 
 
@@ -118,3 +127,47 @@ def test_without_pyrage_the_error_says_what_to_install(monkeypatch: pytest.Monke
         seal_for(["age1x"], None)
     assert caught.value.code == "crosswalk-not-installed"
     assert "dicomveil[crosswalk]" in str(caught.value)
+
+
+def _with_missing_uids() -> Dataset:
+    ds = builders.ct(number=2)
+    del ds.StudyInstanceUID
+    return ds
+
+
+@pytest.mark.parametrize(
+    ("ds", "options"),
+    [
+        (builders.ct(), {}),
+        (builders.sr(), {}),
+        (_with_missing_uids(), {}),
+        (builders.ct(), {"pixels": "confirmed", "remove": {0x00081140, 0x00080020}}),
+        (builders.ct(), {"redactions": [redaction_of({"shape": "rectangle", **AREA})]}),
+    ],
+)
+@pytest.mark.parametrize("retained", [(), ("retain_uids",)])
+def test_the_page_finds_what_cleaning_replaced(
+    ds: Dataset, options: dict[str, Any], retained: tuple[str, ...]
+) -> None:
+    """What is asked for afterwards is what was replaced: the same UIDs, patient and name of the output."""
+    source = BytesSource(builders.encode(ds))
+    session = Session(Profile.default().with_options(list(retained)), Pseudonyms(Key(bytes(32))))
+    cleaned = clean_source(source, session, **options)
+    uids = dict(session.pseudonyms.uids)
+    found = remapped(source, session, **options)
+    assert (found.uids, found.name) == (uids, cleaned.name)
+    assert found.patient == (ds.PatientID, cleaned.name.split("/")[0])
+    assert bool(uids) != bool(retained) or "StudyInstanceUID" not in ds
+    assert ds.PatientID not in repr(found)
+
+
+def test_the_page_refuses_what_is_another_file_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a file would not become the output that there is, nothing of it gets into the crosswalk."""
+    data = builders.encode(builders.ct())
+    monkeypatch.setattr(browser._State, "session", Session(Profile.default(), Pseudonyms(Key(bytes(32)))))
+    monkeypatch.setattr(
+        browser._State, "read", lambda _, at, length: memoryview(data)[at : at + length], raising=False
+    )
+    request = {"pixels": "confirmed", "name": "DV-OTHER/1/2/3.dcm"}
+    answer = json.loads(browser.crosswalk(0, len(data), json.dumps(request)))
+    assert answer == {"status": "refused", "code": "unreadable", "tag": None}

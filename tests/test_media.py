@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom.data import get_testdata_file
 from pydicom.fileset import FileSet
 from pydicom.uid import MediaStorageDirectoryStorage
 
 import builders
-from dicomveil import cli
+from dicomveil import cli, directory
+from dicomveil.source import BytesSource
 
 NAMES = ("DICOMDIR", "PT", "ST", "SE", "IM", "SR", "PR", "DO")
 
@@ -97,6 +99,64 @@ def test_what_cannot_be_listed_is_told(
     entries = json.loads(report.read_text())["files"]
     assert ["media-left-out" in entry["warnings"] for entry in entries] == [False, False, False, False, True]
     assert "media-left-out: 1 outputs" in capsys.readouterr().err
+
+
+def test_pydicom_would_list_the_same(inputs: Path, tmp_path: Path) -> None:
+    """Record by record, offsets included: what pydicom's own FileSet writes of the same outputs."""
+    out, media = tmp_path / "out", tmp_path / "media"
+    for number, name in enumerate(("CT_small.dcm", "rtplan.dcm", "waveform_ecg.dcm", "test-SR.dcm"), 5):
+        shutil.copyfile(str(get_testdata_file(name, download=False)), inputs / f"{number}.dcm")
+    report = tmp_path / "report.json"
+    run("clean", inputs, "--output", out, "--dicomdir", media, "--pixels", "unclaimed", "--report", report)
+    theirs = FileSet()
+    for entry in json.loads(report.read_text())["files"]:
+        header = directory._with_keys(pydicom.dcmread(out / entry["output"]), entry["output"])
+        theirs.add(header)
+    theirs.write(tmp_path / "theirs")
+    theirs._stage["t"].cleanup()
+    mine, other = pydicom.dcmread(media / "DICOMDIR"), pydicom.dcmread(tmp_path / "theirs" / "DICOMDIR")
+    shift = other.DirectoryRecordSequence[0].seq_item_tell - mine.DirectoryRecordSequence[0].seq_item_tell
+    assert len(mine.DirectoryRecordSequence) > 15
+    for one, another in zip(mine.DirectoryRecordSequence, other.DirectoryRecordSequence, strict=True):
+        for keyword in ("OffsetOfTheNextDirectoryRecord", "OffsetOfReferencedLowerLevelDirectoryEntity"):
+            if another[keyword].value:
+                another[keyword].value -= shift
+        assert one == another
+
+
+def test_what_lacks_a_key_is_left_out(tmp_path: Path) -> None:
+    """A structured report with an empty Completion Flag, and an image whose number is none."""
+    report, image = builders.sr(), builders.ct()
+    report.CompletionFlag = None
+    data = builders.encode(image)
+    number = b"\x20\x00\x13\x00IS\x02\x00"
+    assert directory.records_of(BytesSource(data), "DV-1/2/3/4.dcm") != []
+    broken = data.replace(number + b"1 ", number + b"x?")
+    assert broken != data
+    for content in (builders.encode(report), broken):
+        assert directory.records_of(BytesSource(content), "DV-1/2/3/4.dcm") == []
+    made = directory.Directory()
+    made.add("a.dcm", [])
+    assert (made.names, made.left_out) == ({}, ["a.dcm"])
+    (tmp_path / "DICOMDIR").write_bytes(made.encode())
+    assert pydicom.dcmread(tmp_path / "DICOMDIR").DirectoryRecordSequence == []
+
+
+def test_names_stay_within_what_a_file_id_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is beyond the last name of a level is left out; ten thousand of a series are listed at once."""
+    records = directory.records_of(BytesSource(builders.encode(builders.ct())), "DV-1/2/3/4.dcm")
+    made = directory.Directory()
+    for number in range(10_000):
+        text = directory.records_to_text(str(number), records)
+        name, [*above, image] = directory.records_from_text(text)
+        made.add(name, [*above, directory.Record(image.kind, f"1.2.{number}", image.elements)])
+    assert made.names["9999"] == "PT000000/ST000000/SE000000/IM009999"
+    monkeypatch.setattr(directory, "_COMPONENT", 6)
+    made.add("one more", [*records[:-1], directory.Record("IMAGE", "1.3", b"")])
+    assert made.left_out == ["one more"]
+    again = directory.Directory()
+    again.add("0", records)
+    assert made.encode() != again.encode() == again.encode()
 
 
 @pytest.mark.parametrize("where", ["out", "out/media", ".", "full", "file"])

@@ -12,7 +12,7 @@
 
 /**
  * What a worker can be asked to do.
- * @typedef {"configure"|"inspect"|"header"|"series"|"frame"|"video"|"propose"|"clean"|"case"|"example"|"zip"|"report"|"install"} Op
+ * @typedef {"configure"|"inspect"|"header"|"series"|"frame"|"video"|"propose"|"clean"|"case"|"media"|"crosswalk"|"example"|"zip"|"report"|"install"} Op
  */
 
 /** Names of the parts that the page fetches for the workers, with their addresses below the page. */
@@ -65,6 +65,13 @@ export const PIXELS_NOT_LOADED = "pixels-not-loaded";
  * @property {number|null} frame_time  milliseconds from one frame to the next, where the file says so
  * @property {number} header_bytes
  * @property {number} file_bytes
+ */
+
+/**
+ * A file in a ZIP, as `dicomveil.zip_reading.ZipEntry`. Of a ZIP the core's answer to `inspect` is `entries`; asked about an
+ * entry, whose range of the ZIP is the file then, it has the `file` that is in it.
+ * @typedef {[path: string, start: number, end: number, packed: number, size: number, deflated: boolean, crc: number,
+ *   code: string|null]} ZipEntry
  */
 
 /**

@@ -8,7 +8,7 @@ const $given = new WeakMap();
 globalThis.addEventListener("message", ({ data }) => {
   if (data.args?.bytes) $given.set(data.args.file, () => data.args.bytes);
 });
-const { slice: $slice, arrayBuffer: $read } = Blob.prototype;
+const { slice: $slice, arrayBuffer: $read, stream: $stream } = Blob.prototype;
 Blob.prototype.slice = function (start, end, type) {
   const part = $slice.call(this, start, end, type);
   const whole = $given.get(this);
@@ -17,6 +17,10 @@ Blob.prototype.slice = function (start, end, type) {
 };
 Blob.prototype.arrayBuffer = async function () {
   return $given.get(this)?.() ?? $read.call(this);
+};
+Blob.prototype.stream = function () {
+  const whole = $given.get(this);
+  return whole ? /** @type {any} */ (new globalThis.Response(whole()).body) : $stream.call(this);
 };
 const FileReaderSync = class extends globalThis.FileReaderSync {
   readAsArrayBuffer(/** @type {Blob} */ blob) {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import zlib
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, islice
@@ -19,7 +20,7 @@ import pydicom
 from dicomveil import __version__, inspecting
 from dicomveil.cleaning import Subject, cleaner_for
 from dicomveil.errors import CODES, DicomveilError, Refused
-from dicomveil.pipeline import Session, clean_source, pixel_state
+from dicomveil.pipeline import Session, clean_source, pixel_state, remapped
 from dicomveil.pixels.codecs import is_ready
 from dicomveil.pixels.decode import FrameReader
 from dicomveil.pixels.jpeg_huffman import Lookup, use_walker
@@ -184,11 +185,24 @@ def _opened(handle: int, size: int) -> Instance:
     return _State.instance[1]
 
 
-def inspect(handle: int, size: int) -> str:
-    """Say what a file is; see the contract for the members. It is planned too: refusals show early."""
+def inspect(handle: int, size: int, in_zip: bool = False) -> str:  # noqa: FBT001, FBT002 - called from JavaScript
+    """Say what a file is; see the contract for the members. It is planned too: refusals show early.
+
+    Of a ZIP the answer is ``{"entries": [fields of a ZipEntry, ...]}``; one in a ZIP is not opened.
+    """
 
     def work() -> dict[str, Any]:
-        instance = read_instance(_JsSource(handle, size))
+        source = _JsSource(handle, size)
+        try:
+            instance = read_instance(source)
+        except Refused as error:
+            from dicomveil import zip_reading  # late: few are no DICOM
+
+            if error.code != "not-dicom" or not zip_reading.is_zip(source):
+                raise
+            if in_zip:
+                raise Refused("zip-nested") from None
+            return {"entries": zip_reading.zip_entries(source)}
         inspection = inspecting.inspect(instance)
         session = _session()
         status, code = "ready", None
@@ -383,6 +397,31 @@ def example() -> str:
     return _answer(work)
 
 
+def unzip(handle: int, size: int, entry_json: str) -> str:
+    """Say where the data of a ZIP's entry lie: the file is that range of the ZIP, as the entry has it."""
+    from dicomveil import zip_reading  # late: few open one
+
+    def work() -> dict[str, Any]:
+        entry = zip_reading.ZipEntry(*json.loads(entry_json))
+        if entry.code:
+            raise Refused(entry.code)
+        data = zip_reading.entry_data(_JsSource(handle, size), entry.packed)
+        return {
+            "code": None,
+            "start": data.offset,
+            "end": data.offset + data.length,
+            "inflated": entry.size if entry.deflated else None,
+            "crc": entry.crc,
+        }
+
+    return _answer(work)
+
+
+def crc32(data: _JsBytes, before: int) -> int:
+    """Go on with the CRC-32 of what is inflated."""
+    return zlib.crc32(data.to_bytes(), before)
+
+
 def zip_headers(files_json: str) -> str:
     """Make the headers of a ZIP for ``[[path, size, CRC-32], ...]``: one before each file, one behind all.
 
@@ -431,6 +470,64 @@ def case(handle: int, size: int, request_json: str) -> str:
             "sop_class": cases.SOP_CLASS,
             "sop_instance_uid": made.sop_instance_uid,
         }
+
+    return _answer(work)
+
+
+def media(handle: int, size: int, request_json: str) -> str:
+    """Make a DICOMDIR, reading a cleaned file at a time: ``{"part": text}`` has its directory records.
+
+    The request is ``{"name": name of the output}``. With ``{"parts": [text, ...]}``, in the order of the
+    files, none is read: the DICOMDIR is in :func:`taken`, ``name`` is its own, ``names`` are the new names by
+    the old ones, and ``left_out`` are those which it cannot list.
+    """
+    from dicomveil import directory  # late: few want it
+
+    def work() -> dict[str, Any]:
+        request = json.loads(request_json)
+        if "parts" not in request:
+            name = str(request["name"])
+            records = directory.records_of(_JsSource(handle, size), name)
+            return {"part": directory.records_to_text(name, records)}
+        made = directory.Directory()
+        for part in request["parts"]:
+            made.add(*directory.records_from_text(part))
+        _State.taken = made.encode()
+        return {"name": directory.NAME, "names": made.names, "left_out": made.left_out}
+
+    return _answer(work)
+
+
+def crosswalk(handle: int, size: int, request_json: str) -> str:
+    """Make a crosswalk, reading an input at a time: ``{"part": text}`` has its old and new identifiers.
+
+    The request is that of :func:`clean` with the ``name`` of the output; where the file would get another one
+    now, it is ``unreadable``. With ``{"parts": [text, ...]}`` none is read: a ZIP of the command
+    line's tables is in :func:`taken`, and ``name`` is its own.
+    """
+    from dicomveil import mapping  # late: few want it
+
+    def work() -> dict[str, Any]:
+        request = json.loads(request_json)
+        if "parts" not in request:
+            found = remapped(
+                _JsSource(handle, size),
+                _session(),
+                pixels=str(request.get("pixels", "review")),
+                redactions=_redactions(request),
+                remove=_removed(request),
+            )
+            if found.name != request["name"]:
+                raise Refused("unreadable")
+            return {"part": json.dumps([found.uids, found.patient])}
+        uids: dict[str, str] = {}
+        patients: set[tuple[str, str]] = set()
+        for part in request["parts"]:
+            some, patient = json.loads(part)
+            uids.update(some)
+            patients.add(tuple(patient))
+        _State.taken = mapping.archive(uids.items(), patients)
+        return {"name": mapping.ARCHIVE}
 
     return _answer(work)
 

@@ -1,19 +1,18 @@
 """The crosswalk: which new identifiers stand for which old ones. Who has it can tell who the patients are.
 
-``uid_mapping.csv`` and ``patid_mapping.csv``, each with the columns ``id_old,id_new``. With a recipient or a
-passphrase there are only ``uid_mapping.csv.age`` and ``patid_mapping.csv.age``, in the format of age
-(https://age-encryption.org/v1): ``age --decrypt`` or rage opens them, and nothing is written in the clear.
+Its files are the tables of :mod:`dicomveil.mapping`. With a recipient or a passphrase there are only
+``uid_mapping.csv.age`` and ``patid_mapping.csv.age``, in the format of age (https://age-encryption.org/v1):
+``age --decrypt`` or rage opens them, and nothing is written in the clear.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from dicomveil.errors import WrongUse
+from dicomveil.mapping import PATIENTS, UIDS, mapping_table
 from dicomveil.writing import write_whole
 
 __all__ = ["Seal", "seal_for", "write_crosswalk"]
@@ -55,17 +54,9 @@ def write_crosswalk(
         OSError: a file could not be written.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for name, rows in (("uid_mapping.csv", uids), ("patid_mapping.csv", patients)):
-        data = _csv(sorted(rows))
+    for name, rows in ((UIDS, uids), (PATIENTS, patients)):
+        data = mapping_table(rows)
         if seal is None:
             write_whole(folder / name, data, 0o600)
         else:
             write_whole(folder / f"{name}.age", seal(data), 0o600)
-
-
-def _csv(rows: Iterable[tuple[str, str]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(("id_old", "id_new"))
-    writer.writerows(rows)
-    return text.getvalue().encode()

@@ -34,6 +34,25 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Leave it out: it is not an ordinary image.",
         ),
         "unreadable": ("The file could not be read.", "Check the disk or medium, and open it again."),
+        # a ZIP that is opened
+        "zip-encrypted": (
+            "This is encrypted in its ZIP.",
+            "Unpack the ZIP with its password, and open the folder.",
+        ),
+        "zip-unsupported": (
+            "This is compressed in its ZIP in a way that is not read here.",
+            "Unpack the ZIP, and open the folder.",
+        ),
+        "zip-nested": ("This is a ZIP in a ZIP.", "Unpack the outer one, and open the folder."),
+        "zip-damaged": (
+            "This ZIP is damaged, or what is in it does not agree with what it says of it.",
+            "Export it from the archive again, or unpack it and open the folder.",
+        ),
+        "zip-too-large": (
+            "This ZIP has over 100,000 files or 8 GiB of compressed content, or this file in it over 1 GiB.",
+            "Unpack it, and open the folder.",
+        ),
+        "zip-empty": ("There is no file in this ZIP.", "Leave it out, or export it from the archive again."),
         # inspecting and planning
         "no-sop-class": ("SOP Class UID is missing or empty.", "Export it from the archive again."),
         "private-sop-class": (
@@ -204,7 +223,7 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "media-left-out": (
             "A DICOMDIR cannot list this output.",
-            "It is in the output folder; add it to the media by itself if it is needed.",
+            "It keeps its own name, in the output folder or the ZIP: open it by that where it is needed.",
         ),
         "media-folder-in-use": (
             "The folder for a DICOMDIR is not empty, or is not apart from the output folder.",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from dicomveil import verifying
 from dicomveil.cleaning import Subject, assembled, clean_header, new_uid
 from dicomveil.errors import Refused
 from dicomveil.inspecting import Inspection, inspect, is_video
-from dicomveil.planning import PixelClaim, plan
+from dicomveil.planning import PixelClaim, Plan, plan
 from dicomveil.profile import Profile
 from dicomveil.pseudonyms import Pseudonyms
 from dicomveil.reading import Instance, read_instance
@@ -19,8 +20,9 @@ from dicomveil.rules import Rules
 from dicomveil.source import Part, PartsSource, Source
 from dicomveil.values import well_formed
 
-__all__ = ["PIXEL_MODES", "Cleaned", "Session", "clean_source"]
+__all__ = ["PIXEL_MODES", "Cleaned", "Remapped", "Session", "clean_source", "remapped"]
 
+_PATIENT_ID = 0x00100020
 _INSTANCE, _STUDY, _SERIES = 0x00080018, 0x0020000D, 0x0020000E
 #: Where the frames begin and how long they are, PS3.3 C.7.6.3.1.8: not true of pixels that were rewritten.
 _OFFSET_TABLES = frozenset({0x7FE00001, 0x7FE00002, 0x7FE00003})
@@ -46,6 +48,18 @@ class Cleaned:
     sop_instance_uid: str
     study_uid: str
     series_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remapped:
+    """Which new identifiers stand for which old ones in one instance: for a crosswalk, and nobody else.
+
+    ``uids`` are new UIDs by old ones, ``patient`` is Patient ID and its pseudonym, ``name`` the output's.
+    """
+
+    uids: dict[str, str] = field(repr=False)
+    patient: tuple[str, str] = field(repr=False)
+    name: str
 
 
 class Session:
@@ -144,7 +158,67 @@ def clean_source(
     written = redacted_pixels(instance, redactions, only_what_is_shown=looked)
     warnings = [*instance.warnings, *written.warnings]
     stale = _OFFSET_TABLES if written.changed else frozenset()
-    steps = plan(instance, session.rules, claim, remove=remove | stale)
+    made = _new_header(instance, inspection, claim, session, remove | stale)
+    parts = assembled(instance, made.header, written.parts)
+    if made.steps.weaker:
+        warnings.append("weaker-than-basic")
+    if instance.pixels and "clean_recognizable_visual_features" in session.profile.options:
+        warnings.append("features-recognizable")
+    cleaned = Cleaned(
+        parts=parts,
+        name=made.name,
+        sop_class=inspection.sop_class,
+        transfer_syntax=inspection.transfer_syntax,
+        actions=made.steps.counts,
+        warnings=warnings,
+        pixels=state,
+        sop_instance_uid=made.uids[_INSTANCE],
+        study_uid=made.uids[_STUDY],
+        series_uid=made.uids[_SERIES],
+    )
+    _verify(source, cleaned, session, made.subject, claim)
+    return cleaned
+
+
+def remapped(
+    source: Source,
+    session: Session,
+    *,
+    pixels: str = "review",
+    redactions: Sequence[Redaction] = (),
+    remove: AbstractSet[int] = frozenset(),
+) -> Remapped:
+    """Return what :func:`clean_source` replaces under the same arguments, without a look at the pixels.
+
+    Raises:
+        Refused: the instance cannot be read or planned.
+    """
+    instance = read_instance(source)
+    inspection = inspect(instance)
+    _, claim = pixel_state(inspection, pixels=pixels, redactions=redactions, profile=session.profile)
+    session.pseudonyms.uids.clear()
+    made = _new_header(instance, inspection, claim, session, remove)
+    patient = (instance.head.text(_PATIENT_ID), made.name.partition("/")[0])
+    return Remapped(dict(session.pseudonyms.uids), patient, made.name)
+
+
+class _NewHeader(NamedTuple):
+    steps: Plan
+    subject: Subject
+    uids: dict[int, str]
+    header: tuple[bytes, bytes, bytes]
+    name: str
+
+
+def _new_header(
+    instance: Instance,
+    inspection: Inspection,
+    claim: PixelClaim,
+    session: Session,
+    remove: AbstractSet[int],
+) -> _NewHeader:
+    """Plan, and clean the header."""
+    steps = plan(instance, session.rules, claim, remove=remove)
     subject = Subject(inspection.patient, session.pseudonyms.shift_days(inspection.patient))
     uids = {
         _INSTANCE: session.new_uid(inspection.instance_uid),
@@ -159,28 +233,8 @@ def clean_source(
         subject,
         missing_uids={tag: uids[tag] for tag in inspection.missing_uids},
     )
-    parts = assembled(instance, header, written.parts)
-    if steps.weaker:
-        warnings.append("weaker-than-basic")
-    if instance.pixels and "clean_recognizable_visual_features" in session.profile.options:
-        warnings.append("features-recognizable")
-    cleaned = Cleaned(
-        parts=parts,
-        name="/".join(
-            [session.pseudonyms.patient_id(inspection.patient), uids[_STUDY], uids[_SERIES], uids[_INSTANCE]]
-        )
-        + ".dcm",
-        sop_class=inspection.sop_class,
-        transfer_syntax=inspection.transfer_syntax,
-        actions=steps.counts,
-        warnings=warnings,
-        pixels=state,
-        sop_instance_uid=uids[_INSTANCE],
-        study_uid=uids[_STUDY],
-        series_uid=uids[_SERIES],
-    )
-    _verify(source, cleaned, session, subject, claim)
-    return cleaned
+    place = [session.pseudonyms.patient_id(inspection.patient), uids[_STUDY], uids[_SERIES], uids[_INSTANCE]]
+    return _NewHeader(steps, subject, uids, header, "/".join(place) + ".dcm")
 
 
 def _verify(source: Source, cleaned: Cleaned, session: Session, subject: Subject, claim: PixelClaim) -> None:

@@ -11,8 +11,6 @@ import { each } from "./each.js";
 /** @typedef {{name: string, blob: Blob, study_uid: string, series_uid: string, sop_class: string,
  *   sop_instance_uid: string}} CaseDocument  a Key Object Selection document, for archives */
 
-const UNDER_WAY = 12;
-
 export class TeachingCase {
   /** As the core tidied it; null where there is none. @type {Said|null} */
   content = null;
@@ -76,7 +74,7 @@ export class TeachingCase {
     /** @type {unknown} */
     let failure = null;
     let done = 0;
-    await each(signal, items, UNDER_WAY, async (item) => {
+    await each(signal, items, async (item) => {
       try {
         const answer = await this.#pool.run(signal, "case", { file: item.file, request });
         for (const field of answer.fields) fields.add(field);

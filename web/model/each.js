@@ -5,10 +5,10 @@
  * @template T
  * @param {AbortSignal} signal
  * @param {Iterable<T>|AsyncIterable<T>} inputs
+ * @param {(input: T) => Promise<void>} work  where it rejects, no more inputs are taken, and this rejects, too
  * @param {number} limit
- * @param {(input: T) => Promise<void>} work  does not reject
  */
-export async function each(signal, inputs, limit, work) {
+export async function each(signal, inputs, work, limit = 12) {
   /** @type {Set<Promise<void>>} */
   const running = new Set();
   for await (const input of inputs) {

@@ -40,7 +40,7 @@ export class Item {
   /** As what it is counted (`factsOf`); 0: not yet. */
   counted = 0;
 
-  /** @param {number} index  order of opening, from 0 @param {File} file @param {string} path  for display only */
+  /** @param {number} index  order of opening, from 0 @param {Blob} file @param {string} path  for display only */
   constructor(index, file, path) {
     this.index = index;
     this.file = file;
@@ -110,12 +110,13 @@ export class Item {
     return (this.refusal ?? this.failure)?.tag ?? null;
   }
 
-  /** What the core is asked to do with the pixels. */
+  /** What the core is asked to do with the pixels, and the name of what it made by that. */
   get cleanRequest() {
     return {
       pixels: this.confirmed ? "confirmed" : "review",
       redactions: this.redactions,
       remove: this.remove,
+      name: this.result?.name,
     };
   }
 

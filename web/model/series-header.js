@@ -8,7 +8,6 @@ import { each } from "./each.js";
 /** @typedef {import("./item.js").Item} Item */
 /** @typedef {import("../pool/worker-pool.js").WorkerPool} WorkerPool */
 
-const UNDER_WAY = 12;
 /** So many parts are put together at once. */
 const TOGETHER = 24;
 
@@ -23,7 +22,7 @@ export async function compareSeries(signal, pool, items, progress) {
   /** @type {[Item, string][]} */
   const unread = [];
   let done = 0;
-  await each(signal, items.entries(), UNDER_WAY, async ([place, item]) => {
+  await each(signal, items.entries(), async ([place, item]) => {
     const others = parts.length < TOGETHER ? [] : parts.splice(0);
     const request = { ...item.cleanRequest, place, parts: others };
     try {

@@ -4,6 +4,7 @@
 // "selection-changed", "input-failed" {code}, "results-voided" (what is being saved or sent no longer holds).
 
 import { CodedError, codeOf } from "../errors.js";
+import { fromZip } from "../open/gather.js";
 import { Counts, factsOf } from "./counts.js";
 import { each } from "./each.js";
 import { Item } from "./item.js";
@@ -11,8 +12,9 @@ import { Item } from "./item.js";
 /** @typedef {"booting"|"empty"|"reading"|"review"|"cleaning"|"done"|"failed"} State */
 /** @typedef {import("../pool/worker-pool.js").WorkerPool} WorkerPool */
 /** @typedef {import("../contract.js").Redaction} Redaction */
+/** @typedef {import("../contract.js").ZipEntry} ZipEntry */
+/** @typedef {import("../open/gather.js").Input} Input */
 
-const UNDER_WAY = 12;
 /** Changes of rows are told together, this often. */
 const TELL_MS = 60;
 
@@ -64,7 +66,7 @@ export class Session extends EventTarget {
 
   /**
    * Open files; ends in `review`. May be called while booting or while reading.
-   * @param {AsyncIterable<{file: File, path: string}>|Iterable<{file: File, path: string}>} inputs
+   * @param {AsyncIterable<Input>|Iterable<Input>} inputs
    */
   add(inputs) {
     this.#additions += 1;
@@ -72,19 +74,12 @@ export class Session extends EventTarget {
     return this.#queue;
   }
 
-  /** @param {AsyncIterable<{file: File, path: string}>|Iterable<{file: File, path: string}>} inputs */
+  /** @param {AsyncIterable<Input>|Iterable<Input>} inputs */
   async #read(inputs) {
     if (this.state !== "reading") this.#begin("reading", 0);
     const signal = this.#abort.signal;
     try {
-      await each(signal, inputs, UNDER_WAY, async ({ file, path }) => {
-        const item = new Item(this.items.length, file, path);
-        this.items.push(item);
-        this.total += 1;
-        await this.#inspect(signal, item);
-        this.done += 1;
-        this.#touch(item);
-      });
+      await this.#readEach(signal, inputs);
     } catch (error) {
       this.#emit("input-failed", { code: codeOf(error) });
     }
@@ -93,16 +88,35 @@ export class Session extends EventTarget {
     if (this.#additions === 0) this.#enter(this.items.length ? "review" : "empty");
   }
 
-  /** @param {AbortSignal} signal @param {Item} item */
-  async #inspect(signal, item) {
+  /** @param {AbortSignal} signal @param {AsyncIterable<Input>|Iterable<Input>} inputs @returns {Promise<void>} */
+  #readEach(signal, inputs) {
+    return each(signal, inputs, async (input) => {
+      const item = new Item(this.items.length, input.file, input.path);
+      this.items.push(item);
+      this.total += 1;
+      const entries = await this.#inspect(signal, item, input.entry);
+      if (entries) {
+        this.#drop([item]); // a ZIP: what is in it takes its place
+        this.total -= 1;
+        return this.#readEach(signal, fromZip(input, entries));
+      }
+      this.done += 1;
+      this.#touch(item);
+    });
+  }
+
+  /** @param {AbortSignal} signal @param {Item} item @param {ZipEntry} [entry] @returns {Promise<ZipEntry[]|null>} */
+  async #inspect(signal, item, entry) {
     try {
-      const info = await this.#pool.run(signal, "inspect", { file: item.file });
+      const info = await this.#pool.run(signal, "inspect", { file: item.file, entry });
+      if (info.entries) return info.entries;
       if (info.status === "refused") item.refusal = { code: info.code, tag: info.tag };
-      if (info.status === "refused" && !info.series?.uid) return;
+      if (info.status === "refused" && !info.series?.uid) return null;
+      item.file = info.file ?? item.file; // what was inflated is kept only where it is of use
       const { uid } = info.series;
       item.info = info;
       item.suspect = this.#covered.has(uid);
-      if (!uid || this.items[item.index] !== item) return; // forgotten meanwhile
+      if (!uid || this.items[item.index] !== item) return null; // forgotten meanwhile
       const others = this.#series.get(uid);
       if (others) others.push(item);
       else this.#series.set(uid, [item]);
@@ -110,6 +124,7 @@ export class Session extends EventTarget {
       if (codeOf(error) !== "cancelled")
         item.refusal = { code: codeOf(error), tag: error instanceof CodedError ? error.tag : null };
     }
+    return null;
   }
 
   /** Clean everything that can be; ends in `done`, or in `review` when cancelled. */
@@ -123,7 +138,7 @@ export class Session extends EventTarget {
     for (const item of items) item.failure = null;
     this.#begin("cleaning", items.length);
     const signal = this.#abort.signal;
-    await each(signal, items, UNDER_WAY, async (item) => {
+    await each(signal, items, async (item) => {
       await this.#cleanOne(signal, item);
       this.done += 1;
       this.#touch(item);

@@ -1,6 +1,7 @@
 // Turns what people give (files, folders, drops of both) into a stream of files, without waiting for a whole tree.
 
-/** @typedef {{file: File, path: string}} Input */
+/** @typedef {import("../contract.js").ZipEntry} ZipEntry */
+/** @typedef {{file: Blob, path: string, entry?: ZipEntry}} Input  entry: the file is the range of a ZIP that holds it */
 
 /** IM2 before IM10. One for all: to make one for each comparison takes a tenth of a second in a folder of ten thousand. */
 const byName = new Intl.Collator(undefined, { numeric: true });
@@ -10,8 +11,16 @@ export function fromFiles(files) {
   return Array.from(files, (file) => ({ file, path: file.webkitRelativePath || file.name }));
 }
 
+/** What lies in a ZIP; its ranges are made one by one. @param {Input} zip @param {ZipEntry[]} entries @returns {Generator<Input>} */
+export function* fromZip({ file, path }, entries) {
+  for (const entry of entries) {
+    const [name, start, end] = entry;
+    yield { file: file.slice(start, end), path: `${path}/${name}`, entry };
+  }
+}
+
 /**
- * The entries of a drop. They must be taken at once: the browser forgets them when the event is over.
+ * The entries of a drop, or of what is pasted. They must be taken at once: the browser forgets them when the event is over.
  * @param {DataTransfer} transfer
  * @returns {AsyncIterable<Input>}
  */

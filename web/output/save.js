@@ -1,5 +1,6 @@
 // Puts cleaned files where the user wants them: a ZIP as a download, or files in a chosen folder.
 
+import { CodedError } from "../errors.js";
 import { zip } from "./zip.js";
 
 /** @typedef {import("../pool/worker-pool.js").WorkerPool} WorkerPool */
@@ -29,11 +30,21 @@ export async function saveZip(signal, entries, progress, pool) {
 export const canSaveFolder = "showDirectoryPicker" in globalThis;
 
 /**
- * Write every entry below a folder that the user picks.
- * @param {AbortSignal} signal @param {Entry[]} entries @param {(done: number) => void} progress
+ * Let the user pick a folder: at once, since a browser forgets soon that somebody asked for it.
+ * @param {boolean} empty  it has to be: media are not mixed with others
+ * @returns {Promise<typeof saveZip>}  writes every entry below it
  */
-export async function saveFolder(signal, entries, progress) {
+export async function pickFolder(empty) {
   const root = await /** @type {any} */ (globalThis).showDirectoryPicker({ mode: "readwrite" });
+  if (empty) for await (const _ of root.keys()) throw new CodedError("media-folder-in-use");
+  return (signal, entries, progress) => saveFolder(signal, root, entries, progress);
+}
+
+/**
+ * @param {AbortSignal} signal @param {FileSystemDirectoryHandle} root @param {Entry[]} entries
+ * @param {(done: number) => void} progress
+ */
+async function saveFolder(signal, root, entries, progress) {
   /** @type {Map<string, Promise<FileSystemDirectoryHandle>>} */
   const folders = new Map([["", Promise.resolve(root)]]);
   /** @param {string} path @returns {Promise<FileSystemDirectoryHandle>} */

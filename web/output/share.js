@@ -11,13 +11,17 @@ import { parcel, Upload } from "./upload.js";
 /** @typedef {import("../pool/worker-pool.js").WorkerPool} WorkerPool */
 /** @typedef {import("./endpoint.js").Destination} Destination */
 /** @typedef {import("./receipt.js").Receipts} Receipts */
+/** @typedef {import("./zip.js").Entry} Entry */
+/** A new DICOMDIR, the new names of files by their old ones, and the names of those which it cannot list.
+ * @typedef {Entry & {names: Record<string, string>, left_out: string[]}} Media */
 
 /**
  * The report of every file, in the order of opening. It holds no value and no name of an input.
- * @param {WorkerPool} pool @param {AbortSignal} signal @param {Item[]} items @param {CaseDocument[]} documents
+ * @param {WorkerPool} pool @param {AbortSignal} signal @param {Item[]} items @param {Map<Item, string|null>} names
+ * @param {CaseDocument[]} documents @param {Media|null} media
  */
-export async function report(pool, signal, items, documents) {
-  const names = await outputNames(items);
+async function report(pool, signal, items, names, documents, media) {
+  const unlisted = new Set(media?.left_out);
   const files = items.map((item) => {
     const { result } = item;
     const facts = { input: item.index + 1, code: item.code, tag: item.tag };
@@ -25,20 +29,11 @@ export async function report(pool, signal, items, documents) {
     const { sop_class, transfer_syntax, actions, pixels } = result;
     const name = names.get(item) ?? result.name; // an equal file left under the same name
     const again = name !== result.name;
-    const warnings = again ? [...result.warnings, "duplicate-instance"] : result.warnings;
-    return {
-      ...facts,
-      status: "clean",
-      code: null,
-      tag: null,
-      name,
-      sop_class,
-      transfer_syntax,
-      actions,
-      warnings,
-      pixels,
-      review: item.review,
-    };
+    const warnings = [...result.warnings];
+    if (again) warnings.push("duplicate-instance");
+    if (unlisted.has(name)) warnings.push("media-left-out");
+    const told = { sop_class, transfer_syntax, actions, warnings, pixels, review: item.review };
+    return { ...facts, ...told, status: "clean", code: null, tag: null, name: media?.names[name] ?? name };
   });
   const data = await reported(pool, signal, files);
   return documents.length ? { ...data, case: { documents: documents.map(({ name }) => name) } } : data;
@@ -62,17 +57,30 @@ export const reportFile = (data) =>
   new Blob([`${JSON.stringify(data, null, 1)}\n`], { type: "application/json" });
 
 /**
- * @param {Item[]} items @param {object} data  the report @param {Said|null} said @param {CaseDocument[]} documents
- * @returns {Promise<import("./zip.js").Entry[]>}
+ * What leaves, each under its name, and the report of it.
+ * @param {WorkerPool} pool @param {AbortSignal} signal @param {Item[]} items @param {Said|null} said
+ * @param {CaseDocument[]} documents
+ * @param {((files: {file: Blob, request: object}[]) => Promise<Media>)|null} layOut  under names for a DICOMDIR
  */
-export async function zipEntries(items, data, said, documents) {
-  /** @type {import("./zip.js").Entry[]} */
-  const entries = [];
-  for (const [{ result }, name] of await outputNames(items))
-    if (name !== null && result?.blob) entries.push({ name, blob: result.blob });
-  entries.push(...documents);
-  if (said) entries.push({ name: "case.json", blob: caseFile(said, documents) });
-  return [...entries, { name: "report.json", blob: reportFile(data) }];
+export async function leaving(pool, signal, items, said, documents, layOut) {
+  const names = await outputNames(items);
+  /** @type {Entry[]} */
+  const files = [];
+  for (const [{ result }, name] of names)
+    if (name !== null && result?.blob) files.push({ name, blob: result.blob });
+  files.push(...documents);
+  const media = layOut
+    ? await layOut(files.map(({ name, blob }) => ({ file: blob, request: { name } })))
+    : null;
+  /** @template {Entry} T @param {T} entry @returns {T} */
+  const placed = (entry) => ({ ...entry, name: media?.names[entry.name] ?? entry.name });
+  const ofCase = documents.map(placed);
+  const data = await report(pool, signal, items, names, ofCase, media);
+  const entries = files.map(placed);
+  if (media) entries.unshift(media);
+  if (said) entries.push({ name: "case.json", blob: caseFile(said, ofCase) });
+  entries.push({ name: "report.json", blob: reportFile(data) });
+  return { data, entries, unlisted: media?.left_out.length };
 }
 
 /**

@@ -13,7 +13,7 @@ const SLOW_MS = 1500;
 /** Jobs that a worker holds at most: the one that it is at, and short ones behind it. */
 const MOST = 3;
 
-const SHORT = new Set(["inspect", "case", "series"]);
+const SHORT = new Set(["inspect", "case", "series", "media", "crosswalk"]);
 
 /** Work of some milliseconds: another such job can be posted behind it. @param {Job} job */
 const isShort = ({ op, args }) => {

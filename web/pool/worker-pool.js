@@ -81,8 +81,10 @@ export class WorkerPool {
     if (signal.aborted) return Promise.reject(new CodedError("cancelled"));
     if (!this.#lanes.size) return Promise.reject(new CodedError("boot-failed")); // nobody is left, or will come
     const { promise, resolve, reject } = Promise.withResolvers();
-    const { file } = args;
-    const limit = STALL_MS + (this.#sizes.get(/** @type {Blob} */ (file)) ?? 0) * STALL_MS_PER_BYTE;
+    const { file, entry } = args;
+    const inflated = /** @type {import("../contract.js").ZipEntry|undefined} */ (entry)?.[4] ?? 0;
+    const size = this.#sizes.get(/** @type {Blob} */ (file)) ?? inflated;
+    const limit = STALL_MS + size * STALL_MS_PER_BYTE;
     const given = file instanceof Blob ? { ...args, handle: this.#handle(file) } : args;
     /** @type {Job} */
     const job = { op, args: given, limit, signal, resolve, reject, urgent };
@@ -160,7 +162,7 @@ export class WorkerPool {
         await this.#prepare(lane.link, job);
         return ask(lane.link, job);
       });
-      if (job.op === "inspect") this.#sizes.set(/** @type {Blob} */ (job.args.file), answer.file_bytes);
+      if (job.op === "inspect") this.#sizes.set(answer.file ?? job.args.file, answer.file_bytes);
       job.settled = true;
       job.resolve(answer);
     } catch (error) {

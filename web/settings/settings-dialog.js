@@ -2,7 +2,7 @@
 
 import { byTestId, el } from "../dom.js";
 import { CodedError, codeOf } from "../errors.js";
-import { explain, named } from "../i18n.js";
+import { explain, named, t } from "../i18n.js";
 import { download } from "../output/save.js";
 import {
   CUSTOM,
@@ -12,6 +12,7 @@ import {
   parseProfile,
   presetOf,
   randomKey,
+  strengthOf,
 } from "./settings.js";
 
 /** @typedef {import("./settings.js").Mode} Mode */
@@ -45,6 +46,9 @@ export class SettingsDialog {
     });
     this.#form.addEventListener("change", (event) =>
       this.#changed(/** @type {HTMLInputElement} */ (event.target)),
+    );
+    byTestId("passphrase").addEventListener("input", (event) =>
+      showStrength(/** @type {HTMLInputElement} */ (event.target).value),
     );
     byTestId("settings-cancel").addEventListener("click", () => this.#dialog.close());
     byTestId("save-profile").addEventListener("click", () => this.#save());
@@ -178,6 +182,17 @@ export class SettingsDialog {
     const text = JSON.stringify(this.#shownProfile(), null, 1);
     download(new Blob([text], { type: "application/json" }), "dicomveil-profile.json");
   }
+}
+
+/** @param {string} passphrase */
+function showStrength(passphrase) {
+  const { bits, level } = strengthOf(passphrase);
+  /** @type {HTMLMeterElement} */ (byTestId("strength")).value = bits;
+  const said = byTestId("strength-said");
+  const id = passphrase && `strength.${level}`;
+  if (said.dataset.text === id) return; // so that it is read out only when the word is another
+  said.dataset.text = id;
+  said.textContent = t(id);
 }
 
 /** @param {string} option */

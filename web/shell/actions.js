@@ -64,6 +64,7 @@ function drawActions(session, sharing) {
   const leaving = idle && state === "done" && cleaned > 0;
   show("save", leaving);
   show("save-folder", leaving && canSaveFolder);
+  show("with-dicomdir", leaving);
   if (canSend) {
     show("upload", leaving && (counts.of("clean") > 0 || sharing.teaching.waits));
     byTestId("upload").textContent = t(counts.of("unsent") ? "action.retry" : "action.upload");

@@ -1,4 +1,4 @@
-// Everything by which files come in: two file inputs, drops anywhere on the page, Ctrl+O.
+// Everything by which files come in: two file inputs, drops anywhere on the page, paste, Ctrl+O.
 
 import { byTestId } from "../dom.js";
 import { codeOf } from "../errors.js";
@@ -24,6 +24,13 @@ export function connectOpening(session) {
     if (!(event.ctrlKey || event.metaKey) || event.key !== "o" || event.shiftKey || event.altKey) return;
     event.preventDefault();
     byTestId("open-files").click();
+  });
+  document.addEventListener("paste", (event) => {
+    const { target, clipboardData } = event;
+    const writing = target instanceof Element && target.matches(":read-write");
+    if (writing || !clipboardData?.files.length) return;
+    event.preventDefault();
+    session.add(fromDrop(clipboardData));
   });
   connectDrops(session);
 }

@@ -41,6 +41,16 @@ export function connectReport(session, sharing) {
   );
   byTestId("report-print").addEventListener("click", () => print());
   byTestId("report-close").addEventListener("click", close);
+  /** @type {HTMLDialogElement} */
+  const secret = byTestId("crosswalk-dialog");
+  const form = /** @type {HTMLFormElement} */ (byTestId("crosswalk-form"));
+  byTestId("crosswalk").addEventListener("click", () => {
+    form.reset(); // to be ticked each time
+    secret.showModal();
+  });
+  form.addEventListener("submit", ({ submitter }) => {
+    if (submitter === byTestId("crosswalk-save")) sharing.saveCrosswalk();
+  });
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !document.querySelector("dialog[open]")) close();
   });

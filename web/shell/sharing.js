@@ -1,10 +1,12 @@
 // Saving and sending what was cleaned, and what the page says of it: nothing left, sending, sent.
 
+import { byTestId } from "../dom.js";
 import { codeOf } from "../errors.js";
+import { each } from "../model/each.js";
 import { resource } from "../output/endpoint.js";
 import { Receipts } from "../output/receipt.js";
-import { download, saveFolder, saveZip } from "../output/save.js";
-import { isThere, report, reportFile, uploadOf, zipEntries } from "../output/share.js";
+import { download, pickFolder, saveZip } from "../output/save.js";
+import { isThere, leaving, reportFile, uploadOf } from "../output/share.js";
 import { connectDestination, ownDestination } from "./destination.js";
 import { notify } from "./status.js";
 
@@ -13,7 +15,10 @@ import { notify } from "./status.js";
 /** @typedef {import("../pool/worker-pool.js").WorkerPool} WorkerPool */
 /** @typedef {import("../output/endpoint.js").Destination} Destination */
 /** @typedef {import("../output/upload.js").Upload} Upload */
-/** @typedef {{what: "saving"|"sending", done: number, total: number}} Busy */
+/** @typedef {{what: "saving"|"reading"|"sending", done: number, total: number}} Busy */
+
+/** A person wants a DICOMDIR with what is saved. */
+const withDicomdir = () => /** @type {HTMLInputElement} */ (byTestId("dicomdir")).checked;
 
 export class Sharing extends EventTarget {
   /** `tried`: something may have left, nothing was confirmed. @type {"nothing"|"sending"|"sent"|"tried"} */
@@ -49,12 +54,17 @@ export class Sharing extends EventTarget {
     this.#abort.abort();
   }
 
-  /** @param {"saving"|"sending"} what @param {number} total @param {(signal: AbortSignal) => Promise<void>} work */
+  /** @param {Busy["what"]} what @param {number} total */
+  #begin(what, total) {
+    this.busy = { what, done: 0, total };
+    this.tell();
+  }
+
+  /** @param {Busy["what"]} what @param {number} total @param {(signal: AbortSignal) => Promise<void>} work */
   async #do(what, total, work) {
     if (this.busy) return;
     this.#abort = new AbortController();
-    this.busy = { what, done: 0, total };
-    this.tell();
+    this.#begin(what, total);
     try {
       await work(this.#abort.signal);
     } catch (error) {
@@ -72,41 +82,65 @@ export class Sharing extends EventTarget {
     this.tell();
   };
 
-  /** @param {typeof saveZip} how */
+  /**
+   * Let the workers read each file, and one of them put together what they found: texts, which the page only hands on.
+   * @param {AbortSignal} signal @param {"media"|"crosswalk"} op @param {{file: Blob, request: object}[]} files
+   */
+  async #gather(signal, op, files) {
+    /** @type {string[]} */
+    const parts = [];
+    this.#begin("reading", files.length);
+    await each(signal, files.entries(), async ([place, file]) => {
+      parts[place] = (await this.#pool.run(signal, op, file)).part;
+      if (this.busy) this.#progress(this.busy.done + 1);
+    });
+    return this.#pool.run(signal, op, { request: { parts } });
+  }
+
+  /** @param {AbortSignal} signal */
+  async #leaving(signal) {
+    const { teaching } = this;
+    const documents = await teaching.documents(signal);
+    const layOut = withDicomdir() ? this.#gather.bind(this, signal, "media") : null;
+    return leaving(this.#pool, signal, this.#session.items, teaching.content, documents, layOut);
+  }
+
+  /** @param {() => Promise<typeof saveZip>} how */
   #save(how) {
-    const { items } = this.#session;
-    const cleaned = items.filter((item) => item.result).length;
-    return this.#do("saving", cleaned + 1, async (signal) => {
-      const documents = await this.teaching.documents(signal);
-      const data = await report(this.#pool, signal, items, documents);
-      const entries = await zipEntries(items, data, this.teaching.content, documents);
-      if (this.busy) this.busy.total = entries.length;
-      await how(signal, entries, this.#progress, this.#pool);
+    return this.#do("saving", 1, async (signal) => {
+      const write = await how();
+      const { entries, unlisted } = await this.#leaving(signal);
+      this.#begin("saving", entries.length);
+      await write(signal, entries, this.#progress, this.#pool);
+      if (unlisted) notify("media-left-out");
     });
   }
 
   saveZip() {
-    return this.#save(saveZip);
+    return this.#save(async () => saveZip);
   }
 
   saveFolder() {
-    return this.#save(saveFolder);
+    return this.#save(() => pickFolder(withDicomdir()));
   }
 
   saveReport() {
-    const { items } = this.#session;
-    return this.#do("saving", 1, async (signal) => {
-      const data = await report(this.#pool, signal, items, await this.teaching.documents(signal));
-      download(reportFile(data), "dicomveil-report.json");
-    });
+    return this.makeReport((data) => download(reportFile(data), "dicomveil-report.json"));
   }
 
   /** The report, for a page of it. @param {(data: any) => void} show */
   makeReport(show) {
-    const { items } = this.#session;
-    return this.#do("saving", 1, async (signal) =>
-      show(await report(this.#pool, signal, items, await this.teaching.documents(signal))),
-    );
+    return this.#do("saving", 1, async (signal) => show((await this.#leaving(signal)).data));
+  }
+
+  /** Old and new identifiers, in a file of their own: they go nowhere else. */
+  saveCrosswalk() {
+    const cleaned = this.#session.items.filter((item) => item.result);
+    const files = cleaned.map(({ file, cleanRequest: request }) => ({ file, request }));
+    return this.#do("reading", files.length, async (signal) => {
+      const { blob, name } = await this.#gather(signal, "crosswalk", files);
+      download(blob, name);
+    });
   }
 
   /** Files of which the receipt tells. */

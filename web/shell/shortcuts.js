@@ -12,6 +12,7 @@ const LIST = [
     "page",
     [
       ["ctrl O", "open"],
+      ["ctrl V", "paste"],
       ["?", "list"],
       ["↑ ↓", "files"],
       ["→ ←", "groups"],

@@ -23,7 +23,7 @@ export async function projectionOf(signal, pictures, items, progress) {
   /** Nobody has seen an image of which a frame is missing. @type {Map<Item, unknown>} */
   const missing = new Map();
   let done = 0;
-  await each(signal, framesOf(items, missing), UNDER_WAY, async ({ item, index }) => {
+  const add = async (/** @type {{item: Item, index: number}} */ { item, index }) => {
     try {
       const picture = await pictures.get(signal, item.file, index, { keep: false });
       extremes.add(picture.draw(picture.initial));
@@ -32,7 +32,8 @@ export async function projectionOf(signal, pictures, items, progress) {
     }
     done += 1;
     if (!signal.aborted) progress(done, total);
-  });
+  };
+  await each(signal, framesOf(items, missing), add, UNDER_WAY);
   signal.throwIfAborted();
   const whole = items.filter((item) => !missing.has(item));
   if (!whole.length) throw missing.get(items[0]);

@@ -6,6 +6,7 @@ import { startPython } from "./boot.js";
 import { read, readAhead, withFile } from "./files.js";
 import { jpegWalker } from "./jpeg-walker.js";
 import { seal } from "./seal.js";
+import { unzip } from "./unzip.js";
 
 /** @typedef {import("../contract.js").CallMessage} CallMessage */
 /** @typedef {import("../contract.js").WorkerMessage} WorkerMessage */
@@ -33,18 +34,33 @@ function taken() {
   return /** @type {Uint8Array<ArrayBuffer>} */ (bytes);
 }
 
+/**
+ * Ask the core in JSON about a file, or about none; what it made is a Blob of the name that it gives.
+ * @param {string} op
+ */
+const asked =
+  (op) =>
+  (/** @type {any} */ { handle = 0, file = new Blob(), request }, /** @type {Uint8Array|null} */ head) =>
+    withFile(handle, file, head, (_, size) => {
+      const answer = JSON.parse(core[op](handle, size, JSON.stringify(request)));
+      return answer.name ? { ...answer, blob: new Blob([taken()], { type: "application/dicom" }) } : answer;
+    });
+
 /** @type {Record<string, (args: any, head: Uint8Array|null) => unknown>} */
 const ops = {
   configure: ({ profile, key }) => JSON.parse(core.configure(profile, key)),
-  inspect: ({ handle, file }, head) =>
-    withFile(handle, file, head, (_, size) => ({
-      ...JSON.parse(core.inspect(handle, size)),
+  inspect: async (args, head) => {
+    const { handle, entry } = args;
+    const given = entry ? await unzip(core, args, head) : { code: null, file: args.file, head };
+    if (given.code) return { status: "refused", code: given.code, tag: null };
+    return withFile(handle, given.file, given.head, (_, size) => ({
+      ...JSON.parse(core.inspect(handle, size, Boolean(entry))),
       file_bytes: size,
-    })),
-  header: ({ handle, file, request }, head) =>
-    withFile(handle, file, head, (_, size) => JSON.parse(core.header(handle, size, JSON.stringify(request)))),
-  series: ({ handle = 0, file = new Blob(), request }, head) =>
-    withFile(handle, file, head, (_, size) => JSON.parse(core.series(handle, size, JSON.stringify(request)))),
+      file: entry && given.file,
+    }));
+  },
+  header: asked("header"),
+  series: asked("series"),
   frame: ({ handle, file, index }, head) =>
     withFile(handle, file, head, (_, size) => {
       const frame = JSON.parse(core.frame(handle, size, index));
@@ -59,10 +75,7 @@ const ops = {
       const cut = (/** @type {[number, number]} */ [start, end]) => file.slice(start, end);
       return code ? { code } : { blob: new Blob(parts.map(cut), { type }) };
     }),
-  propose: ({ handle, file, request }, head) =>
-    withFile(handle, file, head, (_, size) =>
-      JSON.parse(core.propose(handle, size, JSON.stringify(request))),
-    ),
+  propose: asked("propose"),
   clean: ({ handle, file, request }, head) =>
     withFile(handle, file, head, (_, size) => {
       const cleaned = JSON.parse(core.clean(handle, size, JSON.stringify(request)));
@@ -74,11 +87,9 @@ const ops = {
       delete cleaned.parts;
       return { ...cleaned, blob: new Blob(parts, { type: "application/dicom" }) };
     }),
-  case: ({ handle, file, request }, head) =>
-    withFile(handle, file, head, (_, size) => {
-      const answer = JSON.parse(core.case(handle, size, JSON.stringify(request)));
-      return answer.name ? { ...answer, blob: new Blob([taken()], { type: "application/dicom" }) } : answer;
-    }),
+  case: asked("case"),
+  media: asked("media"),
+  crosswalk: asked("crosswalk"),
   install: ({ archives }) => {
     install(archives);
     return {};
