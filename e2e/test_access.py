@@ -110,6 +110,10 @@ def test_axe_finds_nothing_from_opening_to_sharing(
     for name in ("settings", "shortcuts"):
         page.get_by_test_id(name).click()
         axe.look(name)
+        if name == "settings":
+            page.get_by_test_id("mode-passphrase").check()
+            page.get_by_test_id("passphrase").fill("blaue Möwe 17")
+            axe.look("passphrase")
         page.keyboard.press("Escape")
     nothing: FilePayload = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"none"}
     videos = [video(number=7), video([b"\0\0\1\xb3" + bytes(90)], number=8)]

@@ -145,6 +145,8 @@ def _set(form: str, offset: int, value: int) -> Callable[[bytearray, int], None]
         (_set("<H", 10, zipfile.ZIP_BZIP2), "zip-unsupported"),
         (_set("<H", 10, 99), "zip-unsupported"),
         (_set("<H", 10, zipfile.ZIP_STORED), "zip-damaged"),
+        (_set("<I", 24, (1 << 30) + 1), "zip-too-large"),
+        (_set("<I", 24, 0xFFFFFFFE), "zip-too-large"),
     ],
 )
 def test_an_entry_that_cannot_be_read_says_why(change: Callable[[bytearray, int], None], code: str) -> None:

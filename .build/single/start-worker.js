@@ -5,9 +5,7 @@ const $addressOf = (/** @type {string} */ path) => `dicomveil:/${path}`;
 
 /** What is read of a Blob here, where the page gave the bytes along. @type {WeakMap<Blob, () => ArrayBuffer>} */
 const $given = new WeakMap();
-let $needed = false;
 globalThis.addEventListener("message", ({ data }) => {
-  $needed ||= Boolean(data.args?.bytes);
   if (data.args?.bytes) $given.set(data.args.file, () => data.args.bytes);
 });
 const { slice: $slice, arrayBuffer: $read, stream: $stream } = Blob.prototype;
@@ -23,16 +21,6 @@ Blob.prototype.arrayBuffer = async function () {
 Blob.prototype.stream = function () {
   const whole = $given.get(this);
   return whole ? /** @type {any} */ (new globalThis.Response(whole()).body) : $stream.call(this);
-};
-/** What is inflated here is read here, too. */
-const Response = class extends globalThis.Response {
-  async blob() {
-    if (!$needed) return super.blob();
-    const bytes = await this.arrayBuffer();
-    const made = new Blob([bytes]);
-    $given.set(made, () => bytes);
-    return made;
-  }
 };
 const FileReaderSync = class extends globalThis.FileReaderSync {
   readAsArrayBuffer(/** @type {Blob} */ blob) {

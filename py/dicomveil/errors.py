@@ -49,7 +49,7 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Export it from the archive again, or unpack it and open the folder.",
         ),
         "zip-too-large": (
-            "There are more than 100,000 files in this ZIP, or more than 8 GiB of compressed content.",
+            "This ZIP has over 100,000 files or 8 GiB of compressed content, or this file in it over 1 GiB.",
             "Unpack it, and open the folder.",
         ),
         "zip-empty": ("There is no file in this ZIP.", "Leave it out, or export it from the archive again."),

@@ -13,12 +13,22 @@ from typing import NamedTuple
 from dicomveil.errors import Refused
 from dicomveil.source import Range, Source
 
-__all__ = ["MAX_ENTRIES", "MAX_INFLATED", "ZipEntry", "entry_data", "is_zip", "zip_entries"]
+__all__ = [
+    "MAX_ENTRIES",
+    "MAX_ENTRY_INFLATED",
+    "MAX_INFLATED",
+    "ZipEntry",
+    "entry_data",
+    "is_zip",
+    "zip_entries",
+]
 
 #: Entries, directories included.
 MAX_ENTRIES = 100_000
 #: Bytes that all deflated entries of a ZIP may become: what is inflated is kept by the browser.
 MAX_INFLATED = 8 << 30
+#: Bytes that one of them may become: a browser holds it in memory while it is inflated.
+MAX_ENTRY_INFLATED = 1 << 30
 _MAX_DIRECTORY = 64 << 20
 
 _ENTRY = b"PK\x01\x02"
@@ -121,7 +131,7 @@ def zip_entries(source: Source) -> list[ZipEntry]:
             info.file_size,
             info.compress_type == _DEFLATED,
             info.CRC,
-            _why_not(info.flag_bits, info.compress_type, info.compress_size == info.file_size),
+            _why_not(info.flag_bits, info.compress_type, info.compress_size, info.file_size),
         )
         for path, info in zip(paths, found, strict=True)
         if not path.endswith("/") and not path.startswith("__MACOSX/")
@@ -143,12 +153,14 @@ def _ends(headers: list[tuple[int, int]], directory: int) -> dict[int, int]:
     return ends
 
 
-def _why_not(flags: int, method: int, same: bool) -> str | None:  # noqa: FBT001 - of three facts
+def _why_not(flags: int, method: int, packed: int, size: int) -> str | None:
     if flags & _ENCRYPTED:
         return "zip-encrypted"
     if flags & _PATCH or method not in {_STORED, _DEFLATED}:
         return "zip-unsupported"
-    return "zip-damaged" if method == _STORED and not same else None
+    if method == _STORED:
+        return None if packed == size else "zip-damaged"
+    return "zip-too-large" if size > MAX_ENTRY_INFLATED else None
 
 
 def entry_data(source: Source, packed: int) -> Range:

@@ -110,9 +110,9 @@ export class Session extends EventTarget {
     try {
       const info = await this.#pool.run(signal, "inspect", { file: item.file, entry });
       if (info.entries) return info.entries;
-      item.file = info.file ?? item.file;
       if (info.status === "refused") item.refusal = { code: info.code, tag: info.tag };
       if (info.status === "refused" && !info.series?.uid) return null;
+      item.file = info.file ?? item.file; // what was inflated is kept only where it is of use
       const { uid } = info.series;
       item.info = info;
       item.suspect = this.#covered.has(uid);

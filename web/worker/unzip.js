@@ -26,8 +26,8 @@ export async function unzip(core, { handle, file, entry }, head) {
   });
   try {
     const plain = packed.stream().pipeThrough(new DecompressionStream("deflate-raw")).pipeThrough(counted);
-    const content = await new Response(plain).blob();
-    if (!left && found === crc) return { code, file: content, head: null };
+    const content = new Uint8Array(await new Response(plain).arrayBuffer());
+    if (!left && found === crc) return { code, file: new Blob([content]), head: content };
   } catch {
     // what the browser says of it does not matter: it could not be inflated to what it should be
   }
