@@ -21,7 +21,7 @@ from typing import Any
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.fileset import _PREFIXES, FileSet, RecordNode
+from pydicom.fileset import _PREFIXES, FileSet
 from pydicom.filewriter import write_dataset
 
 from dicomveil.cleaning import Writer, file_meta
@@ -42,6 +42,8 @@ _KEYS: dict[str, str | int] = {
     "ContentDate": "19000101",
     "ContentTime": "000000",
 }
+#: What tells records of a level from each other (PS3.3 F.5.1 to F.5.3); below it is the SOP Instance UID.
+_UNIQUE_KEYS = {"PATIENT": "PatientID", "STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID"}
 _SOP_CLASS = "1.2.840.10008.1.3.10"  # Media Storage Directory Storage
 _EXPLICIT = "1.2.840.10008.1.2.1"
 _REFERENCED_FILE_ID = 0x00041500
@@ -110,8 +112,8 @@ def _with_keys(header: Dataset, name: str) -> Dataset:
 
 
 def _record(record: Dataset) -> Record:
-    node = RecordNode(record)
-    key, kind = str(node.key), node.record_type
+    kind = str(record.DirectoryRecordType)
+    key = str(record[_UNIQUE_KEYS.get(kind, "ReferencedSOPInstanceUIDInFile")].value)
     for tag in [tag for tag in record.keys() if tag <= _REFERENCED_FILE_ID]:  # noqa: SIM118 - no dictionary
         del record[tag]  # what says where it is comes when that is known
     elements = DicomBytesIO()
