@@ -210,7 +210,7 @@ def test_the_one_file_has_the_help_in_it(page: Page, dist: Path, tmp_path: Path)
     steps = dialog.locator("article:visible ol")
     expect(steps).to_contain_text("Diese Datei hat keinen Teil, der senden könnte")
     expect(steps).not_to_contain_text("Sie senden")
-    expect(steps.locator("li")).to_have_count(11)
+    expect(steps.locator("li")).to_have_count(12)
     page.get_by_test_id("help-close").click()
     expect(dialog).to_be_hidden()
     assert page.locator("a[href], [data-testid=take-along]").count() == 0

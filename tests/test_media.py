@@ -16,6 +16,7 @@ from pydicom.uid import MediaStorageDirectoryStorage
 
 import builders
 from dicomveil import cli, directory
+from dicomveil.errors import Refused
 from dicomveil.source import BytesSource
 
 NAMES = ("DICOMDIR", "PT", "ST", "SE", "IM", "SR", "PR", "DO")
@@ -125,7 +126,7 @@ def test_pydicom_would_list_the_same(inputs: Path, tmp_path: Path) -> None:
 
 
 def test_what_lacks_a_key_is_left_out(tmp_path: Path) -> None:
-    """A structured report with an empty Completion Flag, and an image whose number is none."""
+    """A structured report with an empty Completion Flag, an image whose number is none, what is no DICOM."""
     report, image = builders.sr(), builders.ct()
     report.CompletionFlag = None
     data = builders.encode(image)
@@ -133,13 +134,24 @@ def test_what_lacks_a_key_is_left_out(tmp_path: Path) -> None:
     assert directory.records_of(BytesSource(data), "DV-1/2/3/4.dcm") != []
     broken = data.replace(number + b"1 ", number + b"x?")
     assert broken != data
-    for content in (builders.encode(report), broken):
+    for content in (builders.encode(report), broken, bytes(200)):
         assert directory.records_of(BytesSource(content), "DV-1/2/3/4.dcm") == []
     made = directory.Directory()
     made.add("a.dcm", [])
     assert (made.names, made.left_out) == ({}, ["a.dcm"])
     (tmp_path / "DICOMDIR").write_bytes(made.encode())
     assert pydicom.dcmread(tmp_path / "DICOMDIR").DirectoryRecordSequence == []
+
+
+def test_what_cannot_be_read_is_no_matter_of_the_directory() -> None:
+    """An input that is gone is refused as that, not listed and not left out."""
+
+    class Gone(BytesSource):
+        def read(self, offset: int, length: int) -> bytes:  # noqa: ARG002 - as sources have it
+            raise Refused("unreadable")
+
+    with pytest.raises(Refused, match="could not be read"):
+        directory.records_of(Gone(builders.encode(builders.ct())), "DV-1/2/3/4.dcm")
 
 
 def test_names_stay_within_what_a_file_id_may_be(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ from pydicom.fileset import _PREFIXES, FileSet
 from pydicom.filewriter import write_dataset
 
 from dicomveil.cleaning import Writer, file_meta
+from dicomveil.errors import Refused
 from dicomveil.source import Source
 
 __all__ = ["NAME", "Directory", "Record", "records_from_text", "records_of", "records_to_text"]
@@ -97,9 +98,11 @@ def records_of(source: Source, name: str) -> list[Record]:
     Raises:
         Refused, OSError: the source cannot be read.
     """
-    read = dcmread(io.BufferedReader(_File(source), _BUFFER), stop_before_pixels=True)
     try:
+        read = dcmread(io.BufferedReader(_File(source), _BUFFER), stop_before_pixels=True)
         return [_record(record) for record in _MAKER._recordify(_with_keys(read, name))]  # noqa: SLF001
+    except (Refused, OSError, MemoryError):
+        raise
     except Exception:  # noqa: BLE001 - pydicom's, for whatever is wrong with a value; its text may hold that
         return []
 

@@ -41,19 +41,12 @@ export function parseProfile(text, standard) {
   throw new CodedError("profile-invalid");
 }
 
-/** What a character adds to a passphrase, in bits, by its kind; a letter behind another goes on a word. @type {[RegExp, number][]} */
-const BITS = [
-  [/\p{L}\p{L}$/u, 2],
-  [/\p{L}$/u, 4.7],
-  [/\p{Nd}$/u, 3.3],
-  [/$/, 4],
-];
-/** From how many bits on a passphrase is called so. @type {[string, number][]} */
-const LEVELS = [
-  ["strong", 60],
-  ["good", 45],
-  ["fair", 30],
-];
+/** Kinds of characters, with the one before: a letter that goes on a word, another one, a digit, all else. */
+const KINDS = [/\p{L}\p{L}$/u, /\p{L}$/u, /\p{Nd}$/u, /$/];
+/** What a character of each kind adds to a passphrase, in bits. */
+const BITS = [2, 4.7, 3.3, 4];
+/** What a passphrase is called, by each 15 bits that it has. */
+const LEVELS = ["weak", "weak", "fair", "good", "strong"];
 
 /**
  * How hard a passphrase is to guess: an estimate that knows no dictionary (see README). What repeats the character before,
@@ -69,10 +62,9 @@ export function strengthOf(passphrase) {
     const before = chars[at - 1] ?? "";
     times.set(char, (times.get(char) ?? 0) + 1);
     if (Math.abs((char.codePointAt(0) ?? 0) - (before.codePointAt(0) ?? 0)) < 2) continue;
-    const [, worth] = BITS.find(([kind]) => kind.test(before + char)) ?? [null, 0];
-    bits += worth / (times.get(char) ?? 1);
+    bits += BITS[KINDS.findIndex((kind) => kind.test(before + char))] / (times.get(char) ?? 1);
   }
-  const level = LEVELS.find(([, from]) => bits >= from)?.[0] ?? "weak";
+  const level = LEVELS[Math.min(Math.floor(bits / 15), 4)];
   return { bits, level: chars.length < MIN_PASSPHRASE ? "short" : level };
 }
 
