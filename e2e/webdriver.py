@@ -184,7 +184,7 @@ def firefox(program: str, folder: Path) -> Iterator[Driver]:
         "marionette.port": 0,  # any that is free
         "browser.download.folderList": 2,
         "browser.download.dir": str(downloads),
-        "browser.download.alwaysOpenPanel": False,  # it would take the focus, and with it the keys of the next test
+        "browser.download.alwaysOpenPanel": False,  # it would take the keys of the next test
         "browser.shell.checkDefaultBrowser": False,
         "datareporting.policy.dataSubmissionEnabled": False,
         "intl.accept_languages": "en-US",
