@@ -13,7 +13,7 @@ import zlib
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, islice
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 import pydicom
 
@@ -218,12 +218,27 @@ def inspect(handle: int, size: int, in_zip: bool = False) -> str:  # noqa: FBT00
     return _answer(work)
 
 
+class _Decisions(TypedDict):
+    pixels: str
+    redactions: list[Redaction]
+    remove: set[int]
+
+
 def _redactions(request: dict[str, Any]) -> list[Redaction]:
     return [redaction_of(area) for area in request.get("redactions", ())]
 
 
 def _removed(request: dict[str, Any]) -> set[int]:
     return {int(tag) for tag in request.get("remove", ())}
+
+
+def _decisions(request: dict[str, Any]) -> _Decisions:
+    """Read what a person decided on a file from a request of :func:`clean`."""
+    return {
+        "pixels": str(request.get("pixels", "review")),
+        "redactions": _redactions(request),
+        "remove": _removed(request),
+    }
 
 
 def _header_rows(instance: Instance, request: dict[str, Any]) -> Iterator[Shown]:
@@ -333,13 +348,7 @@ def clean(handle: int, size: int, request_json: str) -> str:
         request = json.loads(request_json)
         _State.taken = b""
         try:
-            cleaned = clean_source(
-                _JsSource(handle, size),
-                _session(),
-                pixels=str(request.get("pixels", "review")),
-                redactions=_redactions(request),
-                remove=_removed(request),
-            )
+            cleaned = clean_source(_JsSource(handle, size), _session(), **_decisions(request))
         except Refused as error:
             needs_person = error.code in {"pixels-need-review", "video-unchecked"}
             status = "attention" if needs_person else "refused"
@@ -510,13 +519,7 @@ def crosswalk(handle: int, size: int, request_json: str) -> str:
     def work() -> dict[str, Any]:
         request = json.loads(request_json)
         if "parts" not in request:
-            found = remapped(
-                _JsSource(handle, size),
-                _session(),
-                pixels=str(request.get("pixels", "review")),
-                redactions=_redactions(request),
-                remove=_removed(request),
-            )
+            found = remapped(_JsSource(handle, size), _session(), **_decisions(request))
             if found.name != request["name"]:
                 raise Refused("unreadable")
             return {"part": json.dumps([found.uids, found.patient])}
