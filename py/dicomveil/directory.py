@@ -12,11 +12,9 @@ import hashlib
 import io
 import json
 import struct
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -26,7 +24,8 @@ from pydicom.filewriter import write_dataset
 
 from dicomveil.cleaning import Writer, file_meta
 from dicomveil.errors import Refused
-from dicomveil.source import Source
+from dicomveil.pseudonyms import uid_of
+from dicomveil.source import Source, SourceFile
 
 __all__ = ["NAME", "Directory", "Record", "records_from_text", "records_of", "records_to_text"]
 
@@ -63,32 +62,6 @@ class Record:
     elements: bytes
 
 
-class _File(io.RawIOBase):
-    """A source as a file."""
-
-    name = ""  #: pydicom asks for one
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._source.size}[whence]
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - whatever can be written to
-        data = self._source.read(self._at, len(buffer))
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
-
-
 def records_of(source: Source, name: str) -> list[Record]:
     """Return the directory records of a cleaned instance, from the highest level down (PS3.3 F.4).
 
@@ -99,7 +72,7 @@ def records_of(source: Source, name: str) -> list[Record]:
         Refused, OSError: the source cannot be read.
     """
     try:
-        read = dcmread(io.BufferedReader(_File(source), _BUFFER), stop_before_pixels=True)
+        read = dcmread(io.BufferedReader(SourceFile(source), _BUFFER), stop_before_pixels=True)
         return [_record(record) for record in _MAKER._recordify(_with_keys(read, name))]  # noqa: SLF001
     except (Refused, OSError, MemoryError):
         raise
@@ -192,12 +165,12 @@ class Directory:
         """
         writer = Writer(explicit=True, little=True)
         nodes = list(self._root.walk())[1:]
-        meta = file_meta(_SOP_CLASS, _uid_of(b"".join(node.record.elements for node in nodes)), _EXPLICIT)
+        listed = hashlib.blake2b(b"".join(node.record.elements for node in nodes), digest_size=16).digest()
+        meta = file_meta(_SOP_CLASS, uid_of(listed), _EXPLICIT)
         at = len(meta + _before(writer, 0, 0) + writer.header(0x00041220, "SQ", 0))
         for node in nodes:
             node.at = at
             at += 8 + len(_item(writer, node, 0))
-        items: list[bytes] = []
         following: dict[int, int] = {}  # by offset, that of the next of the same level
         for node in [self._root, *nodes]:
             offsets = [one.at for one in node.below.values()]
@@ -205,14 +178,6 @@ class Directory:
         items = [_item(writer, node, following.get(node.at, 0)) for node in nodes]
         top = [node.at for node in self._root.below.values()] or [0]
         return meta + _before(writer, top[0], top[-1]) + writer.sequence(0x00041220, items)
-
-
-def _uid_of(content: bytes) -> str:
-    """Return ``2.25.`` and a UUID (RFC 9562 version 8) of what a directory lists, PS3.5 B.2."""
-    raw = bytearray(hashlib.blake2b(content, digest_size=16).digest())
-    raw[6] = raw[6] & 0x0F | 0x80
-    raw[8] = raw[8] & 0x3F | 0x80
-    return f"2.25.{uuid.UUID(bytes=bytes(raw)).int}"
 
 
 def _before(writer: Writer, first: int, last: int) -> bytes:

@@ -59,6 +59,17 @@ class Key:
         return cls(hashlib.pbkdf2_hmac("sha256", text.encode(), salt, PBKDF2_ROUNDS, KEY_BYTES))
 
 
+def uid_of(digest: bytes) -> str:
+    """Return ``2.25.`` and a UUID (RFC 9562 version 8) as a decimal, PS3.5 B.2; at most 44 characters.
+
+    ``digest`` has 16 bytes.
+    """
+    raw = bytearray(digest)
+    raw[6] = raw[6] & 0x0F | 0x80
+    raw[8] = raw[8] & 0x3F | 0x80
+    return f"2.25.{uuid.UUID(bytes=bytes(raw)).int}"
+
+
 @dataclass
 class Pseudonyms:
     """The pseudonyms under one key. ``uids`` and ``patients`` remember old -> new, for a crosswalk."""
@@ -79,13 +90,10 @@ class Pseudonyms:
         return "".join(letters)
 
     def uid(self, uid: str) -> str:
-        """Return ``2.25.`` and a UUID (RFC 9562 version 8) as a decimal, PS3.5 B.2; at most 44 characters."""
+        """Return the UID that :func:`uid_of` makes of a digest under the key."""
         new = self.uids.get(uid)
         if new is None:
-            raw = bytearray(self._digest("uid", uid)[:16])
-            raw[6] = raw[6] & 0x0F | 0x80
-            raw[8] = raw[8] & 0x3F | 0x80
-            new = self.uids[uid] = f"2.25.{uuid.UUID(bytes=bytes(raw)).int}"
+            new = self.uids[uid] = uid_of(self._digest("uid", uid)[:16])
         return new
 
     def patient_id(self, patient: str) -> str:

@@ -6,6 +6,7 @@ bytes or a range of the input, so that writing one copies the pixels without loo
 
 from __future__ import annotations
 
+import io
 import os
 import zlib
 from bisect import bisect_right
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 from dicomveil.errors import Refused
 
@@ -25,6 +26,7 @@ __all__ = [
     "PartsSource",
     "Range",
     "Source",
+    "SourceFile",
     "iter_parts",
     "opened",
     "part_length",
@@ -44,6 +46,43 @@ class Source(Protocol):
 
     def read(self, offset: int, length: int) -> bytes:
         """Return the bytes ``[offset, offset + length)`` that exist."""
+
+
+class SourceFile(io.RawIOBase):
+    """A source as a file, for libraries that read those."""
+
+    name = ""  #: pydicom asks for one
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._at = 0
+
+    def readable(self) -> bool:
+        """Tell that it is."""
+        return True
+
+    def seekable(self) -> bool:
+        """Tell that it is."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place, and return it.
+
+        Raises:
+            OSError: it is before the beginning.
+        """
+        at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._source.size}[whence]
+        if at < 0:
+            raise OSError
+        self._at = at
+        return at
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - whatever can be written to
+        """Read as much as there is room for, and return how much that was."""
+        data = self._source.read(self._at, len(buffer))
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
 
 
 class Range(NamedTuple):

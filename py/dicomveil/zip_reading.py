@@ -6,12 +6,11 @@ range of the ZIP, and the browser inflates it. What an entry is called is for th
 
 from __future__ import annotations
 
-import os
 import struct
 from typing import NamedTuple
 
 from dicomveil.errors import Refused
-from dicomveil.source import Range, Source
+from dicomveil.source import Range, Source, SourceFile
 
 __all__ = [
     "MAX_ENTRIES",
@@ -69,25 +68,8 @@ def is_zip(source: Source) -> bool:
     return source.read(0, 4) in {b"PK\x03\x04", b"PK\x05\x06"}
 
 
-class _Reading:
+class _Reading(SourceFile):
     """A source in the form that ``zipfile`` reads; it will not read more than a sane directory."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._at = 0
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._source.size}[whence]
-        if base + offset < 0:
-            raise OSError  # which zipfile expects of a small file
-        self._at = base + offset
-        return self._at
 
     def read(self, length: int = -1) -> bytes:
         left = max(self._source.size - self._at, 0)
