@@ -141,6 +141,7 @@ class Line:
 
     def __init__(self, port: int) -> None:
         self._target = port
+        self._lock = threading.Lock()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/"
@@ -151,6 +152,7 @@ class Line:
         """Let nothing break, and forget what did."""
         self.cut_after: int | None = None  #: bytes of the next connections up to their breaking
         self.cut_answers = 0  #: so many large uploads arrive and hear nothing
+        self.passes: int | None = None  #: so many large uploads pass, and the others wait until this is None
         self.down = False
         self.cuts = 0
 
@@ -169,8 +171,13 @@ class Line:
                 threading.Thread(target=pump, args=(here, there, sent), daemon=True).start()
 
     def _up(self, here: socket.socket, there: socket.socket, sent: list[int]) -> None:
+        waits: bool | None = None  # not known yet
         with contextlib.suppress(OSError):
             while data := here.recv(1 << 16):
+                if waits is None and sent[0] + len(data) > 1 << 14:
+                    waits = self._takes_its_turn()
+                while waits and self.passes is not None:
+                    time.sleep(0.01)
                 there.sendall(data.replace(b"Connection: keep-alive\r\n", b"Connection: close     \r\n", 1))
                 sent[0] += len(data)
                 if self.cut_after is not None and sent[0] > self.cut_after:
@@ -187,6 +194,14 @@ class Line:
                 here.sendall(data)
                 sent[0] = 0
         self._end(here, there)
+
+    def _takes_its_turn(self) -> bool:
+        """Count a large upload; return whether it is one that waits."""
+        with self._lock:
+            if not self.passes:
+                return self.passes is not None
+            self.passes -= 1
+            return False
 
     def _cut(self, *sockets: socket.socket) -> None:
         self.cuts += 1

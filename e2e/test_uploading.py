@@ -402,20 +402,23 @@ def test_a_token_revoked_midway_is_told_and_gone_on_with(
         done = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
         return done.stdout.strip()
 
-    tab.goto(asking.url)
-    state(tab, "empty")
-    open_files(tab, files(60, size=256))
-    clean(tab)
-    ask_to_send(tab, asking.url, token("add", "ward-7"))
-    tab.get_by_test_id("pause").click()
-    tab.locator("[data-testid=files] [data-status=uploaded]").first.wait_for(state="attached", timeout=WAIT)
-    token("revoke", "ward-7")
-    tab.get_by_test_id("pause").click()
-    finished(tab)
-    assert set(statuses(tab)) == {"clean", "uploaded"}
-    assert {one.code for one in rows(tab) if one.status == "clean"} == {"upload-unauthorized"}
-    ask_to_send(tab, asking.url, token("add", "ward-8"))
-    finished(tab)
-    assert statuses(tab) == ["uploaded"] * 60
+    with breaking_line(asking.url) as line:
+        line.passes = 1  # of six requests, three at once
+        tab.goto(line.url)
+        state(tab, "empty")
+        open_files(tab, files(60, size=256))
+        clean(tab)
+        ask_to_send(tab, line.url, token("add", "ward-7"))
+        tab.locator("[data-testid=files] [data-status=uploaded]").first.wait_for(
+            state="attached", timeout=WAIT
+        )
+        token("revoke", "ward-7")
+        line.passes = None
+        finished(tab)
+        assert set(statuses(tab)) == {"clean", "uploaded"}
+        assert {one.code for one in rows(tab) if one.status == "clean"} == {"upload-unauthorized"}
+        ask_to_send(tab, line.url, token("add", "ward-8"))
+        finished(tab)
+        assert statuses(tab) == ["uploaded"] * 60
     assert sum(len(said["known"]) for said in got.uploads) == 0
     complaints.clear()
