@@ -15,7 +15,15 @@ from typing import NamedTuple
 
 import pytest
 from e2e.journey import Plain
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, WebError, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    WebError,
+    expect,
+    sync_playwright,
+)
 
 import browsers
 import places
@@ -24,6 +32,7 @@ import serving
 SCREENSHOTS = places.CACHE / "screenshots"
 READY = '[data-testid="status"][data-state="empty"]'
 READY_TIMEOUT = 60_000  # ms: the machine may be busy
+expect.set_options(timeout=READY_TIMEOUT)
 
 
 class Server(NamedTuple):

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import pydicom
@@ -35,11 +35,11 @@ def _serving(handler: type[BaseHTTPRequestHandler], context: ssl.SSLContext | No
 
 
 class Answer(NamedTuple):
-    """What the server does with a request: a status, and seconds before and for the sender."""
+    """What the server does with a request: a status, seconds for the sender, and when it says so."""
 
     status: int = 200
-    wait: float = 0
     retry_after: int | None = None
+    held: bool = False  #: not before `let_go`
 
 
 class Request(NamedTuple):
@@ -60,10 +60,13 @@ class OtherServer:
     def __init__(self) -> None:
         self.url = ""
         self._lock = threading.Lock()
+        self._go = threading.Event()
         self.begin()
 
     def begin(self) -> None:
         """Forget everything."""
+        self.let_go()
+        self._go = threading.Event()
         self.script: list[Answer] = []
         self.always = Answer()
         self.most = 1000
@@ -71,9 +74,14 @@ class OtherServer:
         self.requests: list[Request] = []
         self.stored: dict[str, bytes] = {}
 
+    def let_go(self) -> None:
+        """Give the answers that were held."""
+        self._go.set()
+
     def store(self, parts: list[bytes], authorization: str | None) -> tuple[Answer, bytes]:
-        """Take a request; return the answer and its body."""
-        read = {}
+        """Take a request; return the answer and its body, when that may be given."""
+        read: dict[str, bytes] = {}
+        go = self._go
         for part in parts:
             ds = pydicom.dcmread(BytesIO(part), stop_before_pixels=True)
             read[str(ds.SOPInstanceUID)] = part
@@ -87,6 +95,8 @@ class OtherServer:
             if answer.status != 200:
                 return answer, b""
             self.stored |= read
+        if answer.held:
+            go.wait()
         items = [{"00081155": {"vr": "UI", "Value": [uid]}} for uid in read]
         return answer, json.dumps({"00081199": {"vr": "SQ", "Value": items}}).encode()
 
@@ -110,7 +120,6 @@ def other_server() -> Iterator[OtherServer]:
             boundary = self.headers["content-type"].rpartition("boundary=")[2].encode()
             parts = [p.partition(b"\r\n\r\n")[2][:-2] for p in body.split(b"--" + boundary)[1:-1]]
             answer, content = state.store(parts, self.headers["authorization"])
-            time.sleep(answer.wait)
             self._answer(answer.status, content, answer.retry_after)
 
         def _answer(self, status: int, content: bytes, retry_after: int | None = None) -> None:
@@ -150,10 +159,14 @@ class Line:
 
     def begin(self) -> None:
         """Let nothing break, and forget what did."""
-        self.cut_after: int | None = None  #: bytes of the next connections up to their breaking
+        self.cut_after: int | None = None  #: bytes of the next connections up to the breaking of one
+        self.answers = 0  #: how many large uploads were answered
+        self.spares = 0  #: so many are, before that happens
+        self.then: Literal["up", "down", "held"] = "up"  #: what becomes of connections after it
         self.cut_answers = 0  #: so many large uploads arrive and hear nothing
         self.passes: int | None = None  #: so many large uploads pass, and the others wait until this is None
-        self.down = False
+        self.down = False  #: who comes is turned away
+        self.held = False  #: who comes waits
         self.cuts = 0
 
     def _listen(self) -> None:
@@ -162,6 +175,8 @@ class Line:
                 here, _ = self._socket.accept()
             except OSError:
                 return
+            while self.held:
+                time.sleep(0.01)
             if self.down:
                 here.close()
                 continue
@@ -180,8 +195,7 @@ class Line:
                     time.sleep(0.01)
                 there.sendall(data.replace(b"Connection: keep-alive\r\n", b"Connection: close     \r\n", 1))
                 sent[0] += len(data)
-                if self.cut_after is not None and sent[0] > self.cut_after:
-                    self.cut_after = None
+                if self._breaks(sent[0]):
                     self._cut(here, there)
         self._end(here, there)
 
@@ -192,6 +206,7 @@ class Line:
                     self.cut_answers -= 1
                     self._cut(here, there)
                 here.sendall(data)
+                self.answers += sent[0] > 1 << 14
                 sent[0] = 0
         self._end(here, there)
 
@@ -202,6 +217,15 @@ class Line:
                 return self.passes is not None
             self.passes -= 1
             return False
+
+    def _breaks(self, sent: int) -> bool:
+        """Return whether the connection that has sent so much is the one that breaks."""
+        with self._lock:
+            if self.cut_after is None or sent <= self.cut_after or self.answers < self.spares:
+                return False
+            self.cut_after = None
+            self.down, self.held = self.then == "down", self.then == "held"
+            return True
 
     def _cut(self, *sockets: socket.socket) -> None:
         self.cuts += 1
@@ -217,6 +241,7 @@ class Line:
 
     def close(self) -> None:
         """Take the line away."""
+        self.held = False
         self._socket.close()
 
 

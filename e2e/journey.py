@@ -37,15 +37,26 @@ PYDICOM_FILES = (
     "waveform_ecg.dcm",
 )
 WAIT = 60_000  # ms: the machine may be busy
-#: Before the page's scripts: notes what workers are asked to do, and keeps one kind back until it is let go.
-HOLD = """(() => { const post = Worker.prototype.postMessage;
-  globalThis.held = []; globalThis.holding = ""; globalThis.asked = [];
+#: Before the page's scripts: notes what workers are asked to do, and keeps one kind back until it is let go,
+#: but for the next `passing` of it. However long that takes, the page gives no worker up.
+HOLD = """(() => { const post = Worker.prototype.postMessage, later = setTimeout;
+  globalThis.held = []; globalThis.holding = ""; globalThis.passing = 0; globalThis.asked = [];
+  globalThis.setTimeout = (act, ms, ...rest) => later(act, ms >= 30_000 ? 100 * ms : ms, ...rest);
   Worker.prototype.postMessage = function (message, ...rest) {
     if (message.kind === "call") asked.push(message.op);
-    if (holding && message.op === holding) held.push(() => post.call(this, message, ...rest));
-    else post.call(this, message, ...rest);
+    const passes = !holding || message.op !== holding || passing-- > 0;
+    if (passes) post.call(this, message, ...rest);
+    else held.push(() => post.call(this, message, ...rest));
   };
   globalThis.letGo = () => { holding = ""; for (const go of held.splice(0)) go(); }; })()"""
+#: Before the page's scripts: notes which kinds of messages come from workers.
+HEARD = """(() => { globalThis.heard = [];
+  globalThis.Worker = class extends Worker {
+    constructor(...given) {
+      super(...given);
+      this.addEventListener("message", ({ data }) => heard.push(data.kind));
+    }
+  }; })()"""
 
 
 class Server(Protocol):
@@ -109,6 +120,15 @@ def state(page: Page, name: str) -> None:
     expect(page.get_by_test_id("status")).to_have_attribute("data-state", name, timeout=WAIT)
 
 
+def until(page: Page, true: Callable[[], object]) -> None:
+    """Wait until something is true that the page itself does not show."""
+    for _ in range(WAIT // 20):
+        if true():
+            return
+        page.wait_for_timeout(20)
+    pytest.fail("waited too long")
+
+
 def open_files(page: Page, files: list[FilePayload] | list[Path]) -> None:
     """Give files to the page and wait until they can be reviewed."""
     page.get_by_test_id("open-files").set_input_files(files)
@@ -160,6 +180,14 @@ def workers(page: Page) -> list[Worker]:
             return page.workers
         page.wait_for_timeout(100)
     raise AssertionError("the workers did not start")
+
+
+def undisturbed(page: Page) -> list[Worker]:
+    """Wait until nobody asks for pictures any more; return the workers."""
+    shown(page)
+    # That of the series waits until the series is closed.
+    expect(page.locator("[data-status] .thumbnail:not(:has(canvas))")).to_have_count(0, timeout=WAIT)
+    return workers(page)
 
 
 def tab_to(page: Page, name: str) -> None:

@@ -20,8 +20,8 @@ from e2e.journey import (
     row,
     rows,
     save,
-    shown,
     state,
+    undisturbed,
     workers,
 )
 from playwright.sync_api import FilePayload, Page, Route, Worker, expect
@@ -235,7 +235,7 @@ def test_cancel_stops_cleaning_at_once(ready: Page) -> None:
     bad: FilePayload = {"name": "bad.dcm", "mimeType": "application/dicom", "buffer": content}
     open_files(ready, [*files, bad])
     ended: list[Worker] = []
-    for worker in _undisturbed(ready):
+    for worker in undisturbed(ready):
         worker.on("close", lambda worker: ended.append(worker))  # noqa: PLW0108 - Playwright writes on it
         worker.evaluate(HANG_AT, len(content))
     ready.get_by_test_id("clean").click()
@@ -261,14 +261,6 @@ def test_cancel_stops_cleaning_at_once(ready: Page) -> None:
         worker.evaluate("() => self.calm?.()")
     clean(ready)
     assert {found.status for found in rows(ready)} == {"clean"}
-
-
-def _undisturbed(page: Page) -> list[Worker]:
-    """Wait until nobody asks for pictures any more; return the workers."""
-    shown(page)
-    # That of the series waits until the series is closed.
-    expect(page.locator("[data-status] .thumbnail:not(:has(canvas))")).to_have_count(0, timeout=WAIT)
-    return workers(page)
 
 
 #: Let a worker take two seconds for the file of a given size.
@@ -299,7 +291,7 @@ def test_what_waits_behind_slow_files_is_done_by_whoever_is_free(ready: Page) ->
         sizes.append(len(builders.encode(ds)))
     files = [payload(builders.ct(number=number), f"{number}.dcm") for number in range(1, 7)]
     open_files(ready, [*strange, *files])
-    for worker in _undisturbed(ready):
+    for worker in undisturbed(ready):
         worker.evaluate(HANG_AT, sizes[0])
         worker.evaluate(SLOW_AT, sizes[1])
     ready.get_by_test_id("clean").click()
