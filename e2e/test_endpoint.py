@@ -8,7 +8,6 @@ import hashlib
 import json
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import time
@@ -42,6 +41,7 @@ from pydicom.dataset import Dataset
 import browsers
 import builders
 import environment
+from ports import free_port
 
 READY = '[data-testid="status"][data-state="empty"]'
 
@@ -128,14 +128,6 @@ def visit(browser: Browser) -> Iterator[Callable[[str], Page]]:
             return page
 
         yield go
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with contextlib.closing(socket.socket()) as unused:
-        unused.bind(("127.0.0.1", 0))
-        port: int = unused.getsockname()[1]
-        return port
 
 
 def send_to(page: Page, endpoint: Endpoint) -> None:

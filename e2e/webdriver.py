@@ -24,6 +24,8 @@ from typing import Any, Protocol, TypeVar
 
 from PIL import Image
 
+from ports import free_port
+
 Found = TypeVar("Found")
 WAIT = 120.0  # s: the machine may be busy
 SIZE = (1280, 900)
@@ -249,8 +251,7 @@ def webkit(program: str, browser: Path, folder: Path) -> Iterator[Driver]:
     (folder / ".config/user-dirs.dirs").write_text(f'XDG_DOWNLOAD_DIR="{downloads}"\n', encoding="utf-8")
     told, tells = os.pipe()
     depth = f"{SIZE[0]}x{SIZE[1]}x24"
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with (
         contextlib.ExitStack() as stack,
         contextlib.closing(os.fdopen(told, "rb")) as number,

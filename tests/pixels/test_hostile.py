@@ -54,7 +54,7 @@ def test_a_broken_stream_has_a_code(syntax: str, monkeypatch: pytest.MonkeyPatch
     data = data_set(syntax, kind, [pattern(kind, 40, 48, 0)])
     instance = opened(data)
     stream = FrameReader(instance).stream(0)
-    started = time.monotonic()
+    started = time.process_time()
     for mutant in mutants(stream, syntax):
         reader = FrameReader(instance)
         monkeypatch.setattr("dicomveil.pixels.decode.read_frame", lambda *_, data=mutant: data)
@@ -74,7 +74,7 @@ def test_a_broken_stream_has_a_code(syntax: str, monkeypatch: pytest.MonkeyPatch
                 work()
             except Refused as refused:
                 assert refused.code in CODES  # noqa: PT017 - success is as good
-    assert time.monotonic() - started < 30
+    assert time.process_time() - started < 30
 
 
 @pytest.mark.parametrize("syntax", [name for name in ENCAPSULATED if name not in {"rle", "deflated-frames"}])

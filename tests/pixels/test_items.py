@@ -228,6 +228,6 @@ def test_fill_bytes_without_end_take_no_time() -> None:
         cleaned(with_value(item(b"") + item(long) + item(second)))
     at = good.index(b"\xe0\x7f\x10\0OB\0\0\xff\xff\xff\xff") + 12
     bad = good[:at] + item(b"") + item(long) + item(second) + END
-    started = time.monotonic()
+    started = time.process_time()
     assert {p.code for p in verify_instance(BytesSource(bad)).problems} == {"pixel-stream-remains"}
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5

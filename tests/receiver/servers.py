@@ -7,7 +7,6 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,17 +25,11 @@ import trustme
 from obstore.store import S3Store
 from pg8000.native import Connection
 
+from ports import free_port
+
 SWIFT = Path(__file__).parents[2] / ".cache" / "swift" / "bin"
 KEYS = {"AWS_ACCESS_KEY_ID": "test:tester", "AWS_SECRET_ACCESS_KEY": "testing"}
 BUCKET = "cases"
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with closing(socket.socket()) as unused:
-        unused.bind(("127.0.0.1", 0))
-        port: int = unused.getsockname()[1]
-        return port
 
 
 def _wait(true: Callable[[], object], process: subprocess.Popen[bytes], seconds: float = 60) -> None:

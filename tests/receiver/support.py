@@ -128,7 +128,7 @@ class Endpoint:
 
     def retried(self, *instances: bytes) -> httpx.Response:
         """Send instances as a sender does: again, for a while, when the server says so."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while (answer := self.store_instances(*instances)).status_code == 503 and time.monotonic() < end:
             time.sleep(0.5)
         return answer
@@ -221,7 +221,7 @@ def wait_for_stopping(*folders: Path) -> None:
     for folder in folders or tuple(_stopping):
         thread = _stopping.pop(folder, None)
         if thread is not None:
-            thread.join(20)
+            thread.join(60)
             assert not thread.is_alive()
 
 
@@ -268,7 +268,7 @@ raise SystemExit(cli.main(sys.argv[1:]))
 """
 
 
-def wait_until(true: Any, seconds: float = 10) -> None:  # noqa: ANN401
+def wait_until(true: Any, seconds: float = 60) -> None:  # noqa: ANN401
     """Wait until ``true()``, or fail."""
     end = time.monotonic() + seconds
     while not true():

@@ -7,34 +7,27 @@ import shutil
 import threading
 from pathlib import Path
 
-import httpx
 import pytest
 
 from dicomveil_receiver.cli import main
-from receiver.support import Endpoint, make_instance, running, uid_of, wait_for_stopping
-
-
-def digests(endpoint: Endpoint, uids: list[str]) -> dict[str, str]:
-    """Ask which are stored."""
-    headers = {"authorization": f"Bearer {endpoint.token}"}
-    answer = httpx.post(endpoint.url + "digests", json={"instances": uids}, headers=headers)
-    told: dict[str, str] = answer.json()["digests"]
-    return told
+from receiver.support import make_instance, running, uid_of, wait_for_stopping
 
 
 def test_a_copy_made_while_it_runs_is_whole(tmp_path: Path) -> None:
     """What was acknowledged before the copying began is in the copy, whatever became of the database."""
     before = [make_instance() for _ in range(8)]
-    stop = threading.Event()
+    begun, stop = threading.Event(), threading.Event()
     with running(tmp_path / "storage") as endpoint:
         assert endpoint.store_instances(*before).status_code == 200
 
         def go_on() -> None:
             while not stop.is_set():
                 endpoint.store_instances(*(make_instance() for _ in range(4)))
+                begun.set()
 
         uploading = threading.Thread(target=go_on)
         uploading.start()
+        assert begun.wait(60)
         shutil.copytree(tmp_path / "storage", tmp_path / "copy", ignore=shutil.ignore_patterns("incoming"))
         stop.set()
         uploading.join()
@@ -42,7 +35,7 @@ def test_a_copy_made_while_it_runs_is_whole(tmp_path: Path) -> None:
     shutil.copy(tmp_path / "storage" / ".dicomveil" / "audit.head", tmp_path / "copy" / ".dicomveil")
     assert main(["reindex", "--storage", str(tmp_path / "copy")]) in {0, 1}
     with running(tmp_path / "copy") as restored:
-        found = digests(restored, [uid_of(instance) for instance in before])
+        found = restored.digests([uid_of(instance) for instance in before])
         assert found == {uid_of(instance): hashlib.sha256(instance).hexdigest() for instance in before}
         inode = (restored.storage / "2.25.1" / "2.25.2" / f"{uid_of(before[0])}.dcm").stat().st_ino
         assert restored.store_instances(*before).status_code == 200

@@ -22,6 +22,7 @@ from dicomveil_receiver.cli import main
 from dicomveil_receiver.forwarding import Forwarder
 from dicomveil_receiver.logs import Log
 from dicomveil_receiver.outbox import Outbox
+from ports import free_port
 from receiver.servers import Shared
 from receiver.support import Endpoint, both, make_instance, process, running, uid_of, wait_until
 
@@ -237,7 +238,7 @@ def test_the_outbox_survives_a_kill(tmp_path: Path) -> None:
     with process(tmp_path / "storage", "--forward-to", "http://127.0.0.1:1/") as (endpoint, server):
         assert endpoint.store_instances(instance).status_code == 200
         server.kill()
-        server.wait(10)
+        server.wait(60)
     assert main(["outbox", "retry", "--storage", str(tmp_path / "storage")]) == 0
     with (
         running(tmp_path / "archive") as there,
@@ -248,7 +249,7 @@ def test_the_outbox_survives_a_kill(tmp_path: Path) -> None:
     ):
         wait_until(lambda: len(there.files()) == 1)
         server.terminate()
-        assert server.wait(10) == 0
+        assert server.wait(60) == 0
         assert (there.storage / there.files()[0]).read_bytes() == instance
 
 
@@ -266,9 +267,7 @@ def orthanc(tmp_path: Path) -> Iterator[str]:
     plugins = Path("/usr/share/orthanc/plugins")
     if program is None or not list(plugins.glob("libOrthancDicomWeb*")):
         pytest.skip("needs Debian's orthanc and orthanc-dicomweb")
-    with contextlib.closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     settings = {
         "HttpPort": port,
         "DicomServerEnabled": False,
@@ -292,7 +291,7 @@ def orthanc(tmp_path: Path) -> Iterator[str]:
             return False
 
         try:
-            wait_until(ready, 60)
+            wait_until(ready)
             yield url
         finally:
             server.kill()
@@ -303,7 +302,7 @@ def test_a_real_archive_has_it_pixel_for_pixel(orthanc: str, tmp_path: Path) -> 
     instances = [make_instance(study="2.25.77") for _ in range(3)]
     with process(tmp_path / "storage", "--forward-to", orthanc + "dicom-web") as (endpoint, _):
         assert endpoint.store_instances(*instances).status_code == 200
-        wait_until(lambda: len(httpx.get(orthanc + "instances").json()) == 3, 30)
+        wait_until(lambda: len(httpx.get(orthanc + "instances", timeout=30).json()) == 3)
         assert main(["outbox", "list", "--storage", str(tmp_path / "storage")]) == 0
     accept = {"accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
     answer = httpx.get(orthanc + "dicom-web/studies/2.25.77", headers=accept, timeout=30)

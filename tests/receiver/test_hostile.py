@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import socket
-import time
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dicomveil_receiver import serving
 from dicomveil_receiver.parts import Parts, boundary_of, is_dicom_part
 from dicomveil_receiver.reasons import REASONS, ReceiverError
 from receiver.support import BOUNDARY, Endpoint, make_instance, multipart, running, wait_until
@@ -223,22 +224,29 @@ def test_a_connection_that_says_nothing_is_ended(server: Endpoint, monkeypatch: 
     """A header has to come within a time; a connection without one is closed."""
     monkeypatch.setattr("dicomveil_receiver.serving._HEADER_SECONDS", 0.3)
     for begin in (b"", b"POST /studies HTTP/1.1\r\nHo"):
-        with socket.create_connection(("127.0.0.1", urlsplit(server.url).port or 0), 5) as connection:
+        with socket.create_connection(("127.0.0.1", urlsplit(server.url).port or 0), 30) as connection:
             connection.sendall(begin)
             assert connection.recv(100) == b""
 
 
 def test_a_client_that_takes_nothing_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who asks for a large file and does not read it loses the connection."""
-    monkeypatch.setattr("dicomveil_receiver.serving._WRITE_SECONDS", 0.3)
+    monkeypatch.setattr(serving, "_WRITE_SECONDS", 0.3)
+    ended, lost = threading.Event(), serving.TimedProtocol.connection_lost
+
+    def noted(protocol: serving.TimedProtocol, exc: Exception | None) -> None:
+        lost(protocol, exc)
+        ended.set()
+
+    monkeypatch.setattr(serving.TimedProtocol, "connection_lost", noted)
     (tmp_path / "dist").mkdir()
     (tmp_path / "dist" / "index.html").write_bytes(bytes(32 << 20))
     with (
         running(tmp_path / "storage", page=tmp_path / "dist") as endpoint,
-        socket.create_connection(("127.0.0.1", urlsplit(endpoint.url).port or 0), 5) as connection,
+        socket.create_connection(("127.0.0.1", urlsplit(endpoint.url).port or 0), 30) as connection,
     ):
         connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        time.sleep(1)
+        assert ended.wait(60)
         taken = 0
         with contextlib.suppress(ConnectionError):
             while chunk := connection.recv(1 << 20):

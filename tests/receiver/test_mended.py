@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import pytest
 import trustme
 
 from dicomveil_receiver.cli import main
+from ports import free_port
 from receiver.support import Endpoint, make_instance, process, running, wait_for_stopping, wait_until
 
 #: Permissions hold for root, too, when it has not these capabilities.
@@ -33,14 +32,6 @@ def as_others() -> tuple[str, ...]:
     ):
         pytest.skip("root may write everywhere here")
     return _LIKE_OTHERS
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with contextlib.closing(socket.socket()) as unused:
-        unused.bind(("127.0.0.1", 0))
-        port: int = unused.getsockname()[1]
-        return port
 
 
 def waiting(storage: Path, capsys: pytest.CaptureFixture[str]) -> str:
@@ -95,7 +86,7 @@ def test_an_archive_that_comes_back_gets_everything(
         assert endpoint.store_instances(make_instance(), make_instance()).status_code == 200
         assert waiting(tmp_path / "storage", capsys) == "2 waiting, 0 refused by the archive"
         with running(tmp_path / "archive", port=port) as there:
-            wait_until(lambda: len(there.files()) == 2, 30)
+            wait_until(lambda: len(there.files()) == 2)
             wait_until(lambda: waiting(tmp_path / "storage", capsys).startswith("0 waiting"))
 
 
@@ -123,12 +114,12 @@ def test_an_archive_whose_certificate_is_wrong_gets_nothing_until_it_is_right(
         ):
             assert here.store_instances(make_instance()).status_code == 200
             log = (tmp_path / "storage").with_name("storage.stderr")
-            wait_until(lambda: '"postponed": 1' in log.read_text(), 20)
+            wait_until(lambda: '"postponed": 1' in log.read_text())
             assert there.files() == []
             assert waiting(tmp_path / "storage", capsys) == "1 waiting, 0 refused by the archive"
             certify(known, tmp_path)
             server.send_signal(signal.SIGHUP)
-            wait_until(lambda: len(there.files()) == 1, 30)
+            wait_until(lambda: len(there.files()) == 1)
 
 
 def test_wrong_authorities_are_told(tmp_path: Path) -> None:

@@ -192,9 +192,11 @@ def test_a_full_bucket_says_when_there_is_a_place(tmp_path: Path) -> None:
     """Retry-After is the time until the bucket holds a request again, not a guess."""
     with running(tmp_path, max_requests=2) as endpoint:
         body = multipart(make_instance())
+        started = time.monotonic()
         answers = [endpoint.post(body) for _ in range(3)]
+        took = time.monotonic() - started
         assert [answer.status_code for answer in answers] == [200, 200, 429]
-        assert 25 <= int(answers[2].headers["retry-after"]) <= 30
+        assert 29 - took <= int(answers[2].headers["retry-after"]) <= 30
 
 
 def test_a_token_has_its_share_of_uploads() -> None:
@@ -258,7 +260,7 @@ def test_a_token_that_sends_too_much_at_once_is_told(tmp_path: Path) -> None:
 
     def body() -> Iterator[bytes]:
         yield whole[: 2 << 20]
-        go_on.wait(20)
+        go_on.wait(60)
         yield whole[2 << 20 :]
 
     with running(tmp_path, max_token_uploads=1) as endpoint:
@@ -273,7 +275,7 @@ def test_a_token_that_sends_too_much_at_once_is_told(tmp_path: Path) -> None:
         other = replace(endpoint, token=endpoint.keeping.tokens().add("other"))
         assert other.store_instances(make_instance()).status_code == 200
         go_on.set()
-        sending.join(20)
+        sending.join(60)
         assert statuses == [200]
         assert endpoint.store_instances(make_instance()).status_code == 200
 

@@ -166,9 +166,9 @@ def test_a_killed_replica_loses_nothing(replicated: Shared, tmp_path: Path) -> N
     ):
         sending = threading.Thread(target=upload, args=(doomed, list(instances)))
         sending.start()
-        sending.join(0.4)
+        wait_until(lambda: acknowledged)
         server.kill()
-        sending.join(30)
+        sending.join(60)
         told = other.digests(list(instances))
         assert acknowledged <= set(told)
         upload(other, [uid for uid in instances if uid not in told])
@@ -417,7 +417,7 @@ def test_replicas_forward_each_instance_once(replicated: Shared, tmp_path: Path)
             instances = [make_instance(study=study) for _ in range(4)]
             assert (first, second)[number % 2].store_instances(*instances).status_code == 200
             sent += instances
-        wait_until(lambda: len(archive.files()) == len(sent), 40)
+        wait_until(lambda: len(archive.files()) == len(sent))
         assert sorted(map(archive.content, archive.files())) == sorted(sent)
         wait_until(lambda: replicated.run("SELECT count(*) FROM outbox")[0][0] == 0)
         log = (archive.storage / ".dicomveil" / "audit.log").read_text()
@@ -438,13 +438,13 @@ def test_a_killed_forwarder_leaves_its_claim_to_others(replicated: Shared, tmp_p
             with closing(silent.accept()[0]):
                 assert replicated.run("SELECT number FROM outbox FOR UPDATE SKIP LOCKED") == []
                 server.kill()
-                server.wait(10)
+                server.wait(60)
     with running(tmp_path / "archive") as archive:
         secret = tmp_path / "authorization"
         secret.write_text(f"Bearer {archive.token}\n")
         forwarding = ("--forward-to", archive.url, "--forward-authorization", str(secret))
         with process(tmp_path / "b", *forwarding, shared=replicated):
-            wait_until(lambda: len(archive.files()) == 1, 30)
+            wait_until(lambda: len(archive.files()) == 1)
             assert archive.content(archive.files()[0]) == instance
 
 

@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import stat
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -158,25 +157,28 @@ def test_wrong_keys_are_told(sealed: Endpoint, tmp_path: Path) -> None:
 def test_a_kill_leaves_nothing_in_the_clear(tmp_path: Path, key: tuple[Path, str]) -> None:
     """What is left of a torn upload is noise, and a restart removes it."""
     instance = make_instance(size=4 << 20)
+    killed = threading.Event()
     with process(tmp_path / "storage", "--seal-to", key[1]) as (endpoint, server):
-        sending = threading.Thread(target=_send_slowly, args=(endpoint, instance))
+        sending = threading.Thread(target=_send_until, args=(killed, endpoint, instance))
         sending.start()
         wait_until(lambda: any(path.stat().st_size >= 1 << 20 for path in endpoint.spooled()))
         server.kill()
-        server.wait(10)
-        sending.join(10)
+        server.wait(60)
+        killed.set()
+        sending.join(60)
         (left,) = endpoint.spooled()
         assert instance[10_000:10_064] not in left.read_bytes()
     with process(tmp_path / "storage", "--seal-to", key[1]) as (endpoint, _):
         assert endpoint.spooled() == []
 
 
-def _send_slowly(endpoint: Endpoint, instance: bytes) -> None:
+def _send_until(killed: threading.Event, endpoint: Endpoint, instance: bytes) -> None:
+    """Send most of an instance, and the rest when nobody is there any more."""
 
     def pieces() -> Iterator[bytes]:
         body = multipart(instance)
         yield body[: 3 << 20]
-        time.sleep(2)
+        killed.wait(60)
         yield body[3 << 20 :]
 
     with contextlib.suppress(httpx.TransportError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -10,13 +11,14 @@ import sqlite3
 import stat
 import subprocess
 import threading
-import time
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from starlette.requests import Request
 
 from dicomveil_receiver import examining, spool, sqlite
 from dicomveil_receiver.folder import FolderObjects
@@ -145,6 +147,13 @@ def begin_upload(endpoint: Endpoint, body: bytes, length: int) -> socket.socket:
     return connection
 
 
+def listening(endpoint: Endpoint) -> bool:
+    """Return whether a new connection is taken."""
+    with contextlib.suppress(ConnectionError), begin_upload(endpoint, b"", 0):
+        return True
+    return False
+
+
 @both
 def test_a_broken_connection_leaves_nothing_half(endpoint: Endpoint) -> None:
     """When the sender goes away, whole parts stay, and of the torn one nothing does."""
@@ -190,7 +199,7 @@ def test_a_kill_in_the_middle_leaves_nothing_half(tmp_path: Path) -> None:
         with begin_upload(endpoint, body[: 3 << 20], len(body)):
             wait_until(lambda: len(endpoint.spooled()) == 2)
             os.kill(server.pid, signal.SIGKILL)
-            server.wait(10)
+            server.wait(60)
         # The first waits for the others of its request: it gets its name when they are whole, or have failed.
         assert len(endpoint.spooled()) == 2
         assert endpoint.files() == []
@@ -209,10 +218,10 @@ def test_a_stop_finishes_what_it_is_receiving(tmp_path: Path, shared: Shared | N
         with begin_upload(endpoint, body[: 2 << 20], len(body)) as connection:
             wait_until(lambda: len(endpoint.spooled()) == 1)
             server.terminate()
-            time.sleep(0.5)
+            wait_until(lambda: not listening(endpoint))
             connection.sendall(body[2 << 20 :])
             assert connection.recv(65536).split()[1] == b"200"
-        assert server.wait(10) == 0
+        assert server.wait(60) == 0
         assert len(endpoint.files()) == 1
 
 
@@ -272,12 +281,23 @@ def test_digests_are_those_of_what_was_received(endpoint: Endpoint) -> None:
 
 
 @both
-def test_what_was_whole_when_a_connection_broke_is_kept(endpoint: Endpoint) -> None:
+def test_what_was_whole_when_a_connection_broke_is_kept(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also when it is little: whole parts are stored, and so need not be sent again."""
+    taken, stream = threading.Event(), Request.stream
+
+    async def noted(request: Request) -> AsyncIterator[bytes]:
+        async for chunk in stream(request):
+            yield chunk
+            taken.set()  # the next one is asked for
+
+    monkeypatch.setattr(Request, "stream", noted)
     first, second = make_instance(), make_instance()
     body = multipart(first, second)
     with begin_upload(endpoint, body[: len(body) - len(second) // 2], len(body)):
-        time.sleep(0.5)  # what arrives together with the end of a connection, the server does not look at
+        # What arrives together with the end of a connection, the server does not look at.
+        assert taken.wait(60)
     wait_until(lambda: len(endpoint.files()) == 1)
     wait_until(lambda: endpoint.spooled() == [])
     assert [Path(name).stem for name in endpoint.files()] == [uid_of(first)]
@@ -301,7 +321,7 @@ def test_an_index_that_fails_stores_nothing_of_all_who_waited(
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(60)
         assert statuses == [503] * 6
         assert endpoint.store is not None
         assert endpoint.store.index.count() == 0

@@ -18,7 +18,7 @@ def test_those_who_wait_are_served_together() -> None:
 
     def work(items: Sequence[int]) -> list[int]:
         batches.append(list(items))
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         return [item * 10 for item in items]
 
     together = Together(work)
@@ -35,7 +35,7 @@ def test_those_who_wait_are_served_together() -> None:
     wait_until(lambda: len(together._waiting) == 8)
     go_on.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert sorted(batches[1]) == list(range(1, 9))
     assert len(batches) == 2
     assert results == {item: item * 10 for item in range(9)}

@@ -143,6 +143,7 @@ def test_what_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.Monkey
     with closing(Verifiers(risky_verify, 1, Log(io.StringIO()))) as pool:
         (found,) = pool.examine([arrive(tmp_path, dangerous("NEVER END"))])
         assert outcome(found) == "verification-interrupted"
+        monkeypatch.setattr(verifiers, "_PATIENCE_SECONDS", 60)
         content = make_instance()
         assert list(map(outcome, pool.examine([arrive(tmp_path, content)]))) == [
             hashlib.sha256(content).hexdigest()
@@ -188,7 +189,7 @@ def test_a_stop_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.Monke
     asking.start()
     wait_until(lambda: pool._all[0]._deadline is not None)
     pool.close()
-    asking.join(20)
+    asking.join(60)
     assert found == ["verification-interrupted"]
 
 
@@ -212,7 +213,7 @@ def test_none_outlives_the_receiver(tmp_path: Path, end: signal.Signals) -> None
             os.kill(pid, signal.SIGTERM)
         assert endpoint.store_instances(make_instance()).status_code == 200
         os.kill(server.pid, end)
-        assert server.wait(20) == (-9 if end is signal.SIGKILL else 0)
+        assert server.wait(60) == (-9 if end is signal.SIGKILL else 0)
         wait_until(lambda: not alive(pids))
 
 
