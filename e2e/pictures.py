@@ -104,6 +104,13 @@ def centre_of_canvas(page: Page) -> list[int]:
     return colour_at(page, width >> 1, height >> 1)
 
 
+def looked_at(page: Page) -> None:
+    """Wait for the picture, and two frames of the browser, by which the page counts it as seen."""
+    shown(page)
+    page.evaluate("""() => new Promise((seen) => requestAnimationFrame(() =>
+      requestAnimationFrame(() => setTimeout(seen))))""")
+
+
 def show(page: Page, mode: Literal["frames", "brightest", "darkest"]) -> None:
     """Show one frame, or one picture of all, and wait for it."""
     page.get_by_test_id(f"show-{mode}").click()
@@ -117,6 +124,7 @@ def show_all_at_once(page: Page) -> None:
     seen = page.get_by_test_id("seen").get_attribute("data-seen") or "0"
     for mode in ("brightest", "darkest"):
         show(page, mode)
+        looked_at(page)
     expect(page.get_by_test_id("seen")).not_to_have_attribute("data-seen", seen)
     show(page, "frames")
 

@@ -6,7 +6,20 @@ import zipfile
 from collections.abc import Callable, Iterator
 
 import pytest
-from e2e.journey import HOLD, WAIT, Server, clean, open_files, payload, press, row, shown, state, tab_to
+from e2e.journey import (
+    HOLD,
+    WAIT,
+    Server,
+    clean,
+    open_files,
+    payload,
+    press,
+    row,
+    shown,
+    state,
+    tab_to,
+    until,
+)
 from e2e.pictures import cine, screen, video
 from playwright.sync_api import FilePayload, Page, Route, expect
 
@@ -228,8 +241,8 @@ def test_axe_finds_nothing_while_the_page_works(page: Page, server: Server, axe:
     page.route("**/studies", lambda route: waiting.append(route))  # noqa: PLW0108 - asked for its names
     page.get_by_test_id("upload").click()
     expect(page.get_by_test_id("privacy")).to_have_attribute("data-phase", "sending", timeout=WAIT)
+    until(page, lambda: waiting)
     axe.look("sending")
-    assert waiting
     for route in waiting:
         route.continue_()
     page.unroute("**/studies")

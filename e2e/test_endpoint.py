@@ -239,6 +239,12 @@ def _answers(url: str) -> bool:
     return False
 
 
+def _trusted(url: str, context: ssl.SSLContext) -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(url + "health", timeout=30, context=context):  # noqa: S310 - loopback
+        return True
+    return False
+
+
 def wait_for(true: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until something is true."""
     end = time.monotonic() + seconds
@@ -413,6 +419,7 @@ def test_a_wrong_certificate_stops_the_upload_until_it_is_mended(
     arguments_for(authority.issue_cert("127.0.0.1"), authority, tmp_path / "there")
     assert there.process is not None
     there.process.send_signal(signal.SIGHUP)
-    time.sleep(1)
+    trusting = ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
+    wait_for(lambda: _trusted(there.url, trusting))
     send_to(page, there)
     assert len(list(there.storage.glob("*/*/*.dcm"))) == 1

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from e2e.journey import (
+    HEARD,
     PYDICOM_FILES,
     WAIT,
     Server,
@@ -28,6 +29,7 @@ from e2e.journey import (
     shown,
     state,
     statuses,
+    until,
 )
 from playwright.sync_api import FilePayload, Page, Route, expect
 
@@ -167,8 +169,14 @@ def test_files_are_pasted(ready: Page) -> None:
 
 def test_files_may_be_opened_while_python_starts(page: Page, server: Server) -> None:
     """What is opened before the page is ready is read as soon as it is."""
+    held: list[Route] = []
+    page.route("**/python/memory.bin", lambda route: held.append(route))  # noqa: PLW0108 - asked for its names
     page.goto(server.url, wait_until="domcontentloaded")
     page.get_by_test_id("open-files").set_input_files([payload(builders.ct())])
+    state(page, "reading")
+    until(page, lambda: held)
+    (route,) = held
+    route.continue_()
     state(page, "review")
     assert statuses(page) == ["ready"]
 
@@ -258,6 +266,7 @@ def test_what_was_decided_just_before_is_forgotten_too(ready: Page) -> None:
         "(id) => document.querySelector(`[data-testid=${id}]`).click())"
     )
     state(ready, "empty")
+    ready.evaluate("() => new Promise((later) => setTimeout(later, 300))")  # rows are drawn after 60 ms
     assert rows(ready) == []
     assert ready.get_by_test_id("files").text_content() == ""
 
@@ -522,8 +531,9 @@ def test_the_library_may_come_late(page: Page, server: Server) -> None:
         held.append(route)
 
     page.route("**/python/core.zip", hold)
+    page.add_init_script(HEARD)
     page.goto(server.url)
-    page.wait_for_timeout(1500)
+    until(page, lambda: held and "ready" in page.evaluate("() => heard"))
     (route,) = held
     route.continue_()
     state(page, "empty")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import time
 from pathlib import Path
 
 from e2e.journey import (
+    HEARD,
     Plain,
     Server,
     clean,
@@ -19,7 +19,9 @@ from e2e.journey import (
     row,
     save,
     shown,
+    state,
     statuses,
+    until,
 )
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
@@ -150,15 +152,20 @@ def test_what_is_kept_is_the_build_and_nothing_else(server: Server, context: Bro
 
 
 def test_a_library_that_comes_late_costs_no_file(page: Page, server: Server) -> None:
-    """Settings are made before it is there, and files are read when it is: none is refused for that."""
+    """Python runs, and files are opened, before it is there: none is refused for that."""
+    held: list[Route] = []
 
-    def late(route: Route) -> None:
-        time.sleep(1.5)
-        route.continue_()
+    def hold(route: Route) -> None:
+        held.append(route)
 
-    page.route(re.compile(r"/python/(?:stdlib|core)\.zip"), late)
+    page.route(re.compile(r"/python/(?:stdlib|core)\.zip"), hold)
+    page.add_init_script(HEARD)
     page.goto(server.url)
-    _ready(page)
-    open_files(page, [payload(builders.mr(number=number), f"{number}.dcm") for number in range(1, 7)])
+    until(page, lambda: len(held) == 2 and "ready" in page.evaluate("() => heard"))
+    files = [payload(builders.mr(number=number), f"{number}.dcm") for number in range(1, 7)]
+    page.get_by_test_id("open-files").set_input_files(files)
+    for route in held:
+        route.continue_()
+    state(page, "review")
     clean(page)
     assert statuses(page) == ["clean"] * 6

@@ -218,7 +218,7 @@ def test_an_image_that_joins_a_covered_series_needs_a_look(ready: Page) -> None:
     ready.get_by_test_id("add-covering").click()
     expect(ready.get_by_test_id("undo")).to_be_enabled()
     ready.get_by_test_id("open-files").set_input_files([payload(builders.ct(number=2), "2.dcm")])
-    expect(row(ready, "2.dcm")).to_have_attribute("data-status", "attention", timeout=10_000)
+    expect(row(ready, "2.dcm")).to_have_attribute("data-status", "attention")
     clean(ready)
     assert [int(read(content).InstanceNumber) for content in instances(save(ready)).values()] == [1]
 

@@ -174,7 +174,7 @@ def test_ten_thousand_files(alone: Browser, server: Server, tmp_path: Path) -> N
 
     found = scaling.journey(alone, server.url, tmp_path / "in", look)
     assert found.entries == MANY - waiting + 1  # the report
-    assert found.cancelled < 1
+    assert found.cancelled < 1 * found.stretch
     # The budget is 250 MB, which the benchmark holds: beside other tests garbage is collected late.
     assert max(found.held.values()) < 400 * MB
     assert max(found.longest.values()) < 100 * found.stretch * UNLUCKY, (found.stretch, found.longest)

@@ -5,7 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from e2e.journey import HOLD, WAIT, Server, choose, open_files, payload, press, row, state, tab_to, workers
+from e2e.journey import (
+    HOLD,
+    WAIT,
+    Server,
+    choose,
+    open_files,
+    payload,
+    press,
+    row,
+    state,
+    tab_to,
+    undisturbed,
+    workers,
+)
 from e2e.test_trust import DIE_AT
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
@@ -125,9 +138,9 @@ def test_a_crash_costs_one_image_of_the_comparison(ready: Page) -> None:
     poison.Rows, poison.Columns = 50, 70
     bad = payload(poison, "bad.dcm")
     open_files(ready, [*_series(8), bad])
-    ready.get_by_test_id("tab-header").click()
-    for worker in workers(ready):
+    for worker in undisturbed(ready):
         worker.evaluate(DIE_AT, len(bad["buffer"]))
+    ready.get_by_test_id("tab-header").click()
     ready.get_by_test_id("header-series").click()
     unread = ready.get_by_test_id("series-unread")
     expect(unread).to_contain_text("1 image is missing here", timeout=WAIT)
@@ -140,6 +153,7 @@ def test_choosing_another_image_leaves_the_comparison(page: Page, server: Server
     page.add_init_script(HOLD)
     page.goto(server.url)
     state(page, "empty")
+    workers(page)  # each takes part in reading, and has its settings from then
     alone = builders.mr()
     alone.SeriesInstanceUID = "1.2.3.4.5"
     open_files(page, [*_series(60), payload(alone, "alone.dcm")])

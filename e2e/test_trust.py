@@ -151,6 +151,7 @@ def test_a_worker_reaches_not_even_its_own_origin(ready: Page, server: Server, c
 def test_without_an_upload_no_request_leaves_after_boot(ready: Page) -> None:
     """Opening, reviewing, cleaning and saving make no request at all, not even to the own origin."""
     workers(ready)
+    expect(ready.get_by_test_id("offline")).to_have_attribute("data-ready", "yes")  # which asks for the build
     requests: list[str] = []
     ready.on("request", lambda request: requests.append(request.url))
     open_files(ready, [payload(builders.ct()), payload(builders.mr(number=2))])

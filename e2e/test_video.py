@@ -33,6 +33,12 @@ FRAME = """(v) => {
   return [c.canvas.width, c.canvas.height, ...at(5, 15), ...at(60, 28)];
 }"""
 
+# When this is told, the page was told before.
+IN_SIGHT = """(v) => new Promise((whole) => {
+  const told = (entries) => entries.at(-1).intersectionRatio >= 0.99 && whole();
+  new IntersectionObserver(told, { threshold: 0.99 }).observe(v);
+})"""
+
 # To its end, as somebody does who starts it again: until all of it is in sight, the page stops it.
 PLAYED_ON = """(v) => new Promise((ended) => {
   const again = setInterval(() => v.paused && v.play().catch(() => {}), 100);
@@ -50,9 +56,10 @@ def player(ready: Page) -> Locator:
 
 
 def loaded(player: Locator) -> None:
-    """Wait until the first picture is there."""
+    """Wait until the first picture is there, and all of it in sight: before, the page stops it."""
     expect(player).to_be_visible(timeout=WAIT)
     expect(player).to_have_js_property("readyState", 4, timeout=WAIT)
+    player.evaluate(IN_SIGHT)
 
 
 def stops(player: Locator, over: str) -> None:
