@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from e2e.journey import (
     PYDICOM_FILES,
-    WAIT,
     Server,
     Sink,
     clean,
@@ -22,6 +21,7 @@ from e2e.journey import (
     save,
     state,
     undisturbed,
+    until,
     workers,
 )
 from playwright.sync_api import FilePayload, Page, Route, Worker, expect
@@ -254,10 +254,7 @@ def test_cancel_stops_cleaning_at_once(ready: Page) -> None:
     )
     assert took < 1000
     assert {found.status for found in rows(ready)} == {"ready"}
-    for _ in range(WAIT // 100):
-        ready.wait_for_timeout(100)
-        if ended:  # the one that hung has been replaced
-            break
+    until(ready, lambda: ended)  # the one that hung has been replaced
     for worker in workers(ready):
         worker.evaluate("() => self.calm?.()")
     clean(ready)

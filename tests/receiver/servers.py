@@ -7,6 +7,7 @@ import re
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,8 +15,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +75,7 @@ class Postgres:
         pid = self._folder / "data" / "postmaster.pid"
         os.kill(int(pid.read_text().split()[0]), signal.SIGINT)
         assert self._process is not None
-        self._process.wait(30)
+        self._process.wait(60)
 
     def run(self, sql: str, database: str = "postgres") -> list[Any]:
         """Run a statement."""
@@ -97,6 +99,8 @@ class Postgres:
         self.run(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'")
         self.run("ALTER SYSTEM SET ssl = on")
         self.run("SELECT pg_reload_conf()")
+        assert self._process is not None
+        _wait(lambda: self.run("SHOW ssl") == [["on"]], self._process)  # it is told, and then does it
 
     def url(self, database: str) -> str:
         """Return the address of a database."""
@@ -192,8 +196,9 @@ class Swift:
         self._proxy: subprocess.Popen[bytes] | None = None
         (folder / "devices" / "d1").mkdir(parents=True)
         (folder / "swift.conf").write_text(_CONF)
-        for kind in ("account", "container", "object"):
-            self._begin(kind)
+        begun = [self._begin(kind) for kind in ("account", "container", "object")]
+        for port, process in begun:
+            _wait(partial(_listens, port), process)
         self._write("proxy", _PROXY, self.port)
 
     def _write(self, kind: str, text: str, port: int) -> Path:
@@ -204,7 +209,7 @@ class Swift:
         path.write_text(text.format(kind=kind, port=port, user=user, folder=self._folder))
         return path
 
-    def _begin(self, kind: str) -> None:
+    def _begin(self, kind: str) -> tuple[int, subprocess.Popen[bytes]]:
         port = free_port()
         builder = self._folder / f"{kind}.builder"
         for words in (
@@ -218,6 +223,7 @@ class Swift:
             assert done.returncode < 2, done.stdout
         process = self._start(kind, self._write(kind, _SERVER, port))
         self._stack.callback(_end, process)
+        return port, process
 
     def _start(self, kind: str, settings: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -267,9 +273,15 @@ class Swift:
         )
 
 
+def _listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 2):
+        return True
+    return False
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.kill()
-    process.wait(10)
+    process.wait(60)
 
 
 @contextmanager
