@@ -15,8 +15,8 @@ import { Item } from "./item.js";
 /** @typedef {import("../contract.js").ZipEntry} ZipEntry */
 /** @typedef {import("../open/gather.js").Input} Input */
 
-/** Changes of rows are told together, this often. */
-const TELL_MS = 60;
+/** Changes of rows are told together, this often: soon what a person did, else so seldom that drawing costs little. */
+const TELL_MS = { soon: 60, busy: 200 };
 
 export class Session extends EventTarget {
   /** @type {State} */
@@ -281,7 +281,8 @@ export class Session extends EventTarget {
     this.#changed.add(item);
     if (this.#telling) return;
     this.#telling = true;
-    setTimeout(() => this.tell(), TELL_MS);
+    const busy = this.state === "reading" || this.state === "cleaning";
+    setTimeout(() => this.tell(), busy ? TELL_MS.busy : TELL_MS.soon);
   }
 
   /** Tell of all that changed now, before something else tells that all is done. */
