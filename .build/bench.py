@@ -262,6 +262,8 @@ def main() -> int:
     arguments = parser.parse_args()
     count = arguments.slices
     shown = show([Row("what", "measured", "budget"), *download()])
+    # First: where many files were just deleted, as below, ext4 passes over their places for minutes.
+    shown += show(receiving(arguments.seconds))
     with tempfile.TemporaryDirectory() as name, visiting.served() as url, sync_playwright() as playwright:
         folder = Path(name) / "slices"
         synthetic.write_ct_series(folder, count)
@@ -285,7 +287,6 @@ def main() -> int:
         counts = scaling.grow(launch, url, arguments.files)
         shown += show(scaling.table(counts))
     plot(counts, sizes, PLOT)
-    shown += show(receiving(arguments.seconds))
     shown += show(pixels(environment.set_up_node()[0]))
     shown += show(found_text())
     shown += show(descriptions())
