@@ -95,6 +95,10 @@ def test_datetimes_move_by_whole_days(value: bytes, moved: bytes | None) -> None
         ("TM", b"134501.25 ", True),
         ("TM", b"13:45:01", True),
         ("TM", b"19470319", False),
+        ("TM", b"470319", False),
+        ("TM", b"93015 ", True),
+        ("TM", b"235960", True),
+        ("TM", b"09", True),
         ("IS", b"-12 ", True),
         ("IS", b"123-45-6789 ", False),
         ("DS", b"1.5\\-2e-3", True),
@@ -126,6 +130,30 @@ def test_dates_in_sequences_move_alike() -> None:
     assert out[0x00080020] == ("DA", shift_date(b"20210523", days))
     assert inside[0][0x00080022] == ("DA", shift_date(b"20210601", days))
     assert inside[0][0x0008002A] == ("DT", shift_datetime(b"20210601134501.5+0200 ", days))
+
+
+def test_more_numbers_than_an_attribute_has_go() -> None:
+    """Letters in a binary value are numbers to every reader: only their count tells (PS3.6)."""
+    out = tree(
+        [
+            (0x00280106, "US", b"\1\0"),
+            (0x00280107, "US", b"Anna Zwicklhuber"),
+            (0x00189305, "FD", bytes(8)),
+            (0x00189306, "UN", b"Zwicklhuber, Anna Maria "),
+            (0x00189313, "FD", bytes(24)),
+        ]
+    )
+    assert out.keys() >= {0x00280106, 0x00189305, 0x00189313}
+    assert out.keys().isdisjoint({0x00280107, 0x00189306})
+
+
+def test_retired_numbers_of_studies_and_images_go() -> None:
+    """Table E.1-1 is a minimum: what names another study, image or report goes, too (PS3.15 E.1.1)."""
+    named = [
+        (0x002000AA, "IS", b"77 "), (0x00201070, "IS", b"48291\\48292 "), (0x00203101, "CS", b"IMG 7 "),
+        (0x00203402, "CS", b"IMG 7 "), (0x00205000, "AT", b"\x10\0\x20\0"),
+    ]  # fmt: skip
+    assert tree([*named]).keys().isdisjoint({tag for tag, _vr, _value in named})
 
 
 def test_nonsense_dates_go() -> None:

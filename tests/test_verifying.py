@@ -506,8 +506,11 @@ _SEEDS = [
     "031947",
     "Fantasiestadt 2",
     "20210523",
+    "20210523134501",
+    "IMG2021052301",
     "23.05.2021",
     "see 1.2.826.0.1.3680043.10.9999.3.1",
+    "1.2.826.0.1.3680043.10.9999.3.1.17.dcm",
 ]
 
 
@@ -780,10 +783,16 @@ def test_numbers_of_six_digits_are_found_in_numeric_values() -> None:
         (0x00180090, "DS", "19470319"),
         (0x00180090, "DS", "123456789.0"),
         (0x00181042, "TM", "19470319"),
+        (0x00200012, "IS", "20210523134501"),
+        (0x00200012, "IS", "2021052301"),
+        (0x00180090, "DS", "20210523134501.5"),
     ],
 )
 def test_numbers_and_dates_are_found_in_every_spelling(tag: int, vr: str, value: str) -> None:
-    """An ID with separators or zeros, and a date of the input, count in IS, DS and (if too long) TM."""
+    """An ID with separators or zeros, and a date of the input, count in IS, DS and (if too long) TM.
+
+    Of a date also what begins with it: converters number images by the clock.
+    """
     given = builders.ct()
     given.PatientID = "123-45-6789"
     output = inserted(element(tag, vr, builders.even(value)), tag)
@@ -867,11 +876,22 @@ def test_words_of_the_trade_are_no_names(name: str, text: str) -> None:
     [
         ("Meier^Anna", "AnnaMeier 3", True),
         ("Meier^Anna", "MEIERANNA", True),
+        ("Meier^Anna^Lisa", "ANNALISAMEIER", True),
+        ("O'Brien^Mary", "OBRIEN", True),
+        ("Mc Donald^X", "McDonald", True),
+        ("van der Berg^J", "VANDERBERG 2", True),
+        ("Al-Hassan^J", "ALHASSAN", True),
+        ("Zwicklhuber^Anna", "azwicklhuber", True),
+        ("Zwicklhuber^Anna", "ZWICKLHUBERA", True),
+        ("Sørensen^Åse", "SOERENSEN", True),
+        ("Aaberg^A", "Åberg", True),
         ("Head^Neck", "HEADNECK", False),
+        ("Pine^Sue", "SPINE", False),
+        ("Head^Anna", "AHEAD", False),
     ],
 )
-def test_two_parts_of_a_name_are_found_in_one_word(name: str, text: str, *, found: bool) -> None:
-    """Given and family name without a space are a find; two words of the trade are none."""
+def test_a_name_is_found_in_one_word(name: str, text: str, *, found: bool) -> None:
+    """Parts of a name without what separates them, or with an initial, are a find; words of the trade not."""
     given = builders.ct()
     given.PatientName = name
     problems = against(changed(_set("TriggerSourceOrType", text)), given)
@@ -962,6 +982,28 @@ def test_identifiers_are_collected_from_odd_inputs() -> None:
     found = collect_identifiers(BytesSource(odd))
     assert not found.unread
     assert ("id", b"HIDDEN-12345") in {item[:2] for item in found.raw}
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr", "text"),
+    [
+        (0x00100010, "LO", "Xaverhuber"), (0x00100010, "SH", "Xaverhuber"), (0x00100010, "OB", "Xaverhuber"),
+        (0x00100020, "PN", "PID-8842"), (0x00100030, "LO", "19470320"), (0x00080054, "SH", "QX_AE_7"),
+        (0x00200052, "LO", "1.2.826.0.1.3680043.10.9999.8842"),
+    ],
+)  # fmt: skip
+def test_identifiers_are_collected_under_any_vr(tag: int, vr: str, text: str) -> None:
+    """A name that a converter wrote as LO, a number as PN, a date or a UID as text: each is looked for."""
+    odd = builders.encode(builders.ct()) + element(tag, vr, builders.even(text))
+    output = changed(_set("TriggerSourceOrType", f"of {text}"))
+    assert not against(output, builders.ct())
+    assert ("identifier-remains", 0x00181061) in against(output, odd)
+
+
+@pytest.mark.parametrize(("tag", "vr"), [(0x00201070, "IS"), (0x00203402, "CS"), (0x00203111, "CS")])
+def test_retired_numbers_of_studies_and_images_are_absent(tag: int, vr: str) -> None:
+    """Other Study Numbers, Modified Image ID and Source Image IDs name other studies and images."""
+    assert ("attribute-not-removed", tag) in codes(inserted(element(tag, vr, b"48291 "), tag))
 
 
 def test_the_reading_follows_the_data_not_the_declaration() -> None:

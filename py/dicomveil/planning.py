@@ -27,8 +27,8 @@ from dicomveil.icc import neutral_profile
 from dicomveil.private import PrivateBlocks, declared_safe
 from dicomveil.reading import Instance
 from dicomveil.rules import DATE_VRS, TEXT_VRS, TYPED_CODES, Decision, Rules
-from dicomveil.tables import attribute_type, element_vrs, known_sop_class
-from dicomveil.values import shift_date, shift_datetime, well_formed, well_formed_timezone
+from dicomveil.tables import attribute_type, element_vrs, known_sop_class, most_values
+from dicomveil.values import count_of, shift_date, shift_datetime, well_formed, well_formed_timezone
 
 __all__ = ["PixelClaim", "Plan", "Step", "plan", "walk"]
 
@@ -327,6 +327,8 @@ class _Planner:
         if vr in TEXT_VRS and not is_legal_text(value, declared_encodings(data_set, self.encodings)):
             return self.rules.fall_back(self.sop_class, path, "invalid-value")
         fits = well_formed(vr, value) and (vr == element.vr or _is_plausible(vr, value))
+        # More numbers than the attribute has may be letters: nothing else tells them from numbers.
+        fits = fits and count_of(vr, value) <= (most_values(path[-1]) or len(value))
         if not fits:
             if path[0] in _IMAGE_TAGS and len(path) == 1:
                 raise Refused("attribute-invalid", path[0])

@@ -13,7 +13,16 @@ from typing import NamedTuple
 from dicomveil.errors import WrongUse
 from dicomveil.overrides import Override, is_possible, is_weaker, named
 from dicomveil.profile import Profile
-from dicomveil.tables import SAFE_TEXT, Row, attribute_type, element_vrs, iod_name, known_sop_class, row_for
+from dicomveil.tables import (
+    SAFE_TEXT,
+    Row,
+    attribute_type,
+    element_vrs,
+    iod_name,
+    known_sop_class,
+    names_one,
+    row_for,
+)
 
 __all__ = ["DATE_VRS", "TEXT_VRS", "TYPED_CODES", "Decision", "Rules"]
 
@@ -158,6 +167,8 @@ class Rules:
         row = row_for(tag)
         if row is not None:
             return self._table_rule(tag, row)
+        if names_one(tag):
+            return _Rule("X", "X", "identifying-vr")
         if group & 0xFF00 == 0x6000:
             return _Rule("X", "X", "overlay")  # describes an overlay whose data the table removes
         vrs = element_vrs(tag)

@@ -33,6 +33,8 @@ __all__ = [
     "iod_name",
     "is_standard_uid",
     "known_sop_class",
+    "most_values",
+    "names_one",
     "row_for",
     "rows",
     "safe_private",
@@ -116,6 +118,19 @@ def row_for(tag: int) -> Row | None:
     return None
 
 
+#: Retired codes and numbers (CS, IS, AT) that name a study, an image or a report and that Table E.1-1 does
+#: not list: Report Number, Other Study Numbers, Modified Image ID, Original Image Identification.
+_NUMBERS_OF_ONE = frozenset({0x002000AA, 0x00201070, 0x00203402, 0x00205000})
+
+
+def names_one(tag: int) -> bool:
+    """Tell whether a retired code or number outside Table E.1-1 names one study, image or report.
+
+    The standard calls its table a minimum (PS3.15 E.1.1). Source Image IDs (0020,31xx) are of them, too.
+    """
+    return tag in _NUMBERS_OF_ONE or tag & 0xFFFFFF00 == 0x00203100
+
+
 @cache
 def _newer_elements() -> dict[int, tuple[str, str, tuple[str, ...]]]:
     elements = json.loads(_data("elements.json"))["elements"]
@@ -157,6 +172,17 @@ def element_vrs(tag: int) -> tuple[str, ...] | None:
     if element is None:
         return None
     return () if tag >> 16 == 0xFFFE else element[2]
+
+
+@lru_cache(maxsize=1 << 12)
+def most_values(tag: int) -> int | None:
+    """Return how many values an attribute has at most by PS3.6; None without a limit, or if it is not known.
+
+    Those of repeating groups and those newer than pydicom are not known.
+    """
+    entry = DicomDictionary.get(tag)
+    most = "" if entry is None else entry[1].rpartition("-")[2]
+    return int(most) if most.isdigit() else None
 
 
 def element_name(tag: int) -> str:

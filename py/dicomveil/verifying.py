@@ -469,6 +469,8 @@ def _rule(tag: int, vr: str, options: frozenset[str]) -> str | None:
     if vr not in vrs and not (vr in {"OB", "OW"} and {"OB", "OW"} & {*vrs}):
         return "output-malformed"
     row = tables.row_for(tag)
+    if tables.names_one(tag):
+        return "attribute-not-removed"
     if row is None:
         reviewed = vr not in _FREE_TEXT_VRS or tag in tables.SAFE_TEXT or tag in _OUR_TEXT
         return None if reviewed or "clean_descriptors" in options else "text-not-reviewed"
