@@ -205,8 +205,8 @@ class Line:
                 if self.cut_answers and sent[0] > 1 << 14:
                     self.cut_answers -= 1
                     self._cut(here, there)
-                here.sendall(data)
                 self.answers += sent[0] > 1 << 14
+                here.sendall(data)
                 sent[0] = 0
         self._end(here, there)
 

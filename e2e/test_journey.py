@@ -266,7 +266,7 @@ def test_what_was_decided_just_before_is_forgotten_too(ready: Page) -> None:
         "(id) => document.querySelector(`[data-testid=${id}]`).click())"
     )
     state(ready, "empty")
-    ready.evaluate("() => new Promise((later) => setTimeout(later, 300))")  # rows are drawn after 60 ms
+    ready.evaluate("() => new Promise((later) => setTimeout(later, 300))")  # rows are drawn by then
     assert rows(ready) == []
     assert ready.get_by_test_id("files").text_content() == ""
 
