@@ -115,7 +115,8 @@ def sop_classes(tag: int, row: tables.Row) -> list[str]:
 def cases(row: tables.Row) -> Iterator[tuple[Profile, str]]:
     """Yield each profile that matters to a row, and the code that it gives."""
     default = Profile.default()
-    shifted = SHIFTED in row.options and (vr_of(row) in DATES or row.keyword == "TimezoneOffsetFromUTC")
+    moves = vr_of(row) in DATES and not row.keyword.endswith("Version")  # see tables.PUBLIC_DATES
+    shifted = SHIFTED in row.options and (moves or row.keyword == "TimezoneOffsetFromUTC")
     yield default, "C" if shifted else row.basic
     yield Profile("basic", frozenset()), row.basic
     for option, code in row.options.items():

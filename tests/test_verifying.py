@@ -21,6 +21,7 @@ from dicomveil.pipeline import Session, clean_source
 from dicomveil.profile import Profile
 from dicomveil.pseudonyms import Key, Pseudonyms
 from dicomveil.source import BytesSource, iter_parts
+from dicomveil.verify_identifiers import shifted
 from dicomveil.verifying import Verified, collect_identifiers, verify, verify_instance
 
 KEY = Key(bytes(range(32)))
@@ -824,6 +825,20 @@ def test_dates_have_to_be_the_inputs_moved(keyword: str, value: str) -> None:
     assert ("date-not-shifted", tag) in against(changed(_set(keyword, value)), builders.ct())
 
 
+def test_what_tells_the_shift_is_found() -> None:
+    """A context group's version has to be a dummy, and a default date must not be there, moved as all are."""
+    given = builders.ct()
+    given.InstanceCreationDate = "19700101"
+    moved = shifted("19700101", SHIFT)
+    problems = against(changed(_set("InstanceCreationDate", moved)), given)
+    assert ("date-not-shifted", 0x00080012) in problems
+    region = changed(lambda ds: setattr(ds.AnatomicRegionSequence[0], "ContextGroupVersion", "20020904"))
+    assert ("attribute-not-replaced", 0x00080106) in codes(region)
+    assert not codes(
+        changed(lambda ds: setattr(ds.AnatomicRegionSequence[0], "ContextGroupVersion", "19000101000000"))
+    )
+
+
 def test_full_dates_pass_where_the_option_keeps_them() -> None:
     """With full dates the input's dates are no finding."""
     option = "retain_longitudinal_full_dates"
@@ -840,8 +855,6 @@ def test_retained_identities_pass() -> None:
 
 def test_a_shifted_date_may_be_another_date_of_the_input() -> None:
     """That a moved date coincides with an original one is no finding."""
-    from dicomveil.verify_identifiers import shifted
-
     given = builders.ct()
     given.InstanceCreationDate = shifted(_P.study_date, SHIFT)
     assert not against(GOOD, given)

@@ -19,8 +19,10 @@ from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom._uid_dict import UID_dictionary
 
 __all__ = [
+    "DEFAULT_DATES",
     "METHOD_CODES",
     "PRIVATE",
+    "PUBLIC_DATES",
     "REPEATING",
     "SAFE_TEXT",
     "TABLE_EDITION",
@@ -117,6 +119,17 @@ def row_for(tag: int) -> Row | None:
             return repeating
     return None
 
+
+#: Versions of context groups and templates (PS3.16), which are printed in the standard: DT values that anybody
+#: can look up. Moved like the patient's dates they would tell by how many days these were moved.
+PUBLIC_DATES = frozenset({0x00080106, 0x00080107, 0x0040DB06, 0x0040DB07})
+
+#: Dates that software writes where it has none: the zeros of .NET, Windows, SQL Server, the Modified Julian
+#: Date, OLE, Macintosh, Unix (also west of Greenwich) and FAT, and what people type. They are public, too.
+DEFAULT_DATES = frozenset(
+    {"00010101", "11111111", "16010101", "17530101", "18000101", "18581117", "18991230", "18991231"}
+    | {"19000101", "19010101", "19040101", "19691231", "19700101", "19800101", "99991231"}
+)
 
 #: Retired codes and numbers (CS, IS, AT) that name a study, an image or a report and that Table E.1-1 does
 #: not list: Report Number, Other Study Numbers, Modified Image ID, Original Image Identification.

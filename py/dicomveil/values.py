@@ -9,6 +9,8 @@ import re
 import struct
 from datetime import date, timedelta
 
+from dicomveil.tables import DEFAULT_DATES
+
 __all__ = ["DUMMY_TEXT", "count_of", "dummy", "fitted", "pad", "shift_date", "shift_datetime", "well_formed"]
 
 DUMMY_TEXT = b"REMOVED"
@@ -110,6 +112,12 @@ def fitted(vr: str, text: str) -> bytes:
 
 
 def _shifted(days: int, year: bytes, month: bytes, day: bytes) -> bytes | None:
+    """Return a date moved by whole days; ``None`` beyond the calendar, and for one that stands for no date.
+
+    Who sees a default date moved knows by how many days all others of the patient were.
+    """
+    if (year + month + day).decode() in DEFAULT_DATES:
+        return None
     try:
         moved = date(int(year), int(month), int(day)) + timedelta(days)
     except (ValueError, OverflowError):

@@ -358,7 +358,8 @@ class _Verification:
         expected: set[str | None] | None = None
         if self.identifiers is not None and _FULL_DATES not in self.options:
             days, shift = self.identifiers, self.shift_days
-            expected = set() if shift is None else {shifted(day, shift) for day in days.dates}
+            own = days.dates - tables.DEFAULT_DATES
+            expected = set() if shift is None else {shifted(day, shift) for day in own}
             if shift is not None:
                 expected |= {moved(part, shift) for part in days.partial}
         for tag, value in self.days:
@@ -474,6 +475,8 @@ def _rule(tag: int, vr: str, options: frozenset[str]) -> str | None:
     if row is None:
         reviewed = vr not in _FREE_TEXT_VRS or tag in tables.SAFE_TEXT or tag in _OUR_TEXT
         return None if reviewed or "clean_descriptors" in options else "text-not-reviewed"
+    if tag in tables.PUBLIC_DATES:
+        options -= {_MODIFIED_DATES}
     if any(row.options.get(option) for option in options):
         return None
     if row.basic == "X" and tag not in _OUR_TEXT and tag not in _NEEDED_DATES:
