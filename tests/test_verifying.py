@@ -509,6 +509,7 @@ _SEEDS = [
     "20210523",
     "20210523134501",
     "IMG2021052301",
+    "IMG1621777501",
     "23.05.2021",
     "see 1.2.826.0.1.3680043.10.9999.3.1",
     "1.2.826.0.1.3680043.10.9999.3.1.17.dcm",
@@ -787,12 +788,14 @@ def test_numbers_of_six_digits_are_found_in_numeric_values() -> None:
         (0x00200012, "IS", "20210523134501"),
         (0x00200012, "IS", "2021052301"),
         (0x00180090, "DS", "20210523134501.5"),
+        (0x00200012, "IS", "1621777501"),
+        (0x00180090, "DS", "1621777501250"),
     ],
 )
 def test_numbers_and_dates_are_found_in_every_spelling(tag: int, vr: str, value: str) -> None:
     """An ID with separators or zeros, and a date of the input, count in IS, DS and (if too long) TM.
 
-    Of a date also what begins with it: converters number images by the clock.
+    Of a date also what begins with it, and seconds since 1970: converters number images by the clock.
     """
     given = builders.ct()
     given.PatientID = "123-45-6789"

@@ -120,8 +120,8 @@ def row_for(tag: int) -> Row | None:
     return None
 
 
-#: Versions of context groups and templates (PS3.16), which are printed in the standard: DT values that anybody
-#: can look up. Moved like the patient's dates they would tell by how many days these were moved.
+#: Versions of context groups and templates: DT values that are printed in PS3.16. Moved like the patient's
+#: dates they would tell everybody by how many days these were moved.
 PUBLIC_DATES = frozenset({0x00080106, 0x00080107, 0x0040DB06, 0x0040DB07})
 
 #: Dates that software writes where it has none: the zeros of .NET, Windows, SQL Server, the Modified Julian

@@ -21,6 +21,7 @@ Rules against false alarms:
   count there: institutes write software.
 * In IS and DS only a whole value that equals an identifier of at least six digits or a date counts, or one
   that begins with a date and has two more digits (a time, a counter), in TM one that is longer than a time.
+* Ten and thirteen digits are also read as seconds and milliseconds since 1970 (Unix), of any time zone.
 * Dates count in text in spellings with a four-digit year, a birth date also with two digits of it. Elements
   of VR DA and DT are compared as dates: minus the shift each must be one of the input's. That a shifted date
   coincides with another date of the input is no finding.
@@ -30,6 +31,7 @@ Rules against false alarms:
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterator
 from functools import lru_cache
@@ -57,6 +59,9 @@ _DEVICE_TEXT = frozenset(
 
 _LONGEST_TIME = 6  # digits of HHMMSS
 _SHORTEST_ROOT = 20  # characters: UIDs of instances are longer, those of makers shorter
+_UNIX = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - of no time zone, as what is compared
+_CLOCK_DIGITS = (10, 13)
+_CLOCK = re.compile(r"(?<![\d.])(?:\d{10}|\d{13})(?![\d.])", re.ASCII)
 _DATE_AND_HOUR = 10  # digits of YYYYMMDDHH, and of a date with a counter
 
 #: Beginnings of the months' names in the languages of the page and their neighbours, folded -> numbers.
@@ -122,6 +127,7 @@ def find_in_text(identifiers: Identifiers, batch: list[Element]) -> list[tuple[i
     suspicious = (
         not compiled.words.keys().isdisjoint(LETTERS.findall(text))
         or any(run in squeezed for run in compiled.runs)
+        or _CLOCK.search(text) is not None
         or any(year in text for year in {day[:4] for day in identifiers.dates | identifiers.births})
         or any(_short_birth_date(day).search(text) for day in identifiers.births)
         or any(root in text for root in {uid[:9] for uid in identifiers.uids})
@@ -152,6 +158,9 @@ def _holds_identifier(identifiers: Identifiers, compiled: Compiled, element: Ele
     days = identifiers.dates | identifiers.births
     if days and any(day in days for day in _spelled_dates(text)):
         return True
+    clocks = _CLOCK.findall(text) if days else ()
+    if any(day.decode() in days for clock in clocks for day in _days_of_clock(clock.encode())):
+        return True
     if any(_short_birth_date(day).search(text) for day in identifiers.births):
         return True
     return any(
@@ -159,6 +168,14 @@ def _holds_identifier(identifiers: Identifiers, compiled: Compiled, element: Ele
         for found in re.findall(r"(?<![\d.])\d+(?:\.\d+){3,}", text)
         for uid in _uid_and_roots(found)
     )
+
+
+def _days_of_clock(digits: bytes) -> Iterator[bytes]:
+    """Yield the days (YYYYMMDD) that a count of seconds or milliseconds since 1970 may be, by time zone."""
+    if len(digits) in _CLOCK_DIGITS and digits.isdigit():
+        day = _UNIX + dt.timedelta(seconds=int(digits[:10]))
+        for difference in (-1, 0, 1):
+            yield (day + dt.timedelta(days=difference)).strftime("%Y%m%d").encode()
 
 
 def _uid_and_roots(found: str) -> Iterator[str]:
@@ -218,7 +235,7 @@ def find_in_numbers(identifiers: Identifiers, batch: list[Element]) -> list[tupl
 def _counts_as(numbers: frozenset[bytes], days: frozenset[bytes], part: bytes, vr: str) -> bool:
     digits = part.strip(b" \0+").replace(b"-", b"").replace(b" ", b"")
     digits, _, fraction = digits.partition(b".")
-    if len(digits) >= _DATE_AND_HOUR and digits[:8] in days:
+    if len(digits) >= _DATE_AND_HOUR and not days.isdisjoint((digits[:8], *_days_of_clock(digits))):
         return True
     if fraction.strip(b"0") or (len(digits) <= _LONGEST_TIME and vr == "TM"):
         return False
