@@ -270,6 +270,24 @@ def test_encapsulated_document_is_refused(pseudonyms: Pseudonyms, profile: Profi
     assert (caught.value.code, caught.value.tag) == ("encapsulated-document", ENCAPSULATED_DOCUMENT)
 
 
+@pytest.mark.parametrize("kind", ["9.1", "9.4.1", "9.4.2"])
+def test_sound_is_refused(kind: str, pseudonyms: Pseudonyms, profile: Profile) -> None:
+    """A dictation names the patient in its waveform, which nothing here can listen to."""
+    sop_class = f"1.2.840.10008.5.1.4.1.1.{kind}"
+    channel: builders.RawElements = [(0x54001010, "OB", b"the patient is called ...")]
+    data = builders.raw_file(
+        [
+            (0x00080016, "UI", builders.even(sop_class, "\0")),
+            (0x00080018, "UI", b"1.2.826.0.1.3680043.10.9999.3\0"),
+            (0x54000100, "SQ", [channel]),
+        ],
+        sop_class=sop_class,
+    )
+    with pytest.raises(Refused) as caught:
+        pipeline.clean_source(BytesSource(data), pipeline.Session(profile, pseudonyms))
+    assert (caught.value.code, caught.value.tag) == ("encapsulated-document", 0x54000100)
+
+
 @pytest.mark.parametrize("creator", sorted(tables.safe_private()))
 @pytest.mark.parametrize("option", ["retain_safe_private", None])
 def test_safe_private_elements(creator: str, option: str | None, pseudonyms: Pseudonyms) -> None:

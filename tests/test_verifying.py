@@ -329,6 +329,12 @@ def test_markers_have_to_be_there_and_agree(change: Change, problem: tuple[str, 
     assert problem in codes(changed(change))
 
 
+def test_sound_is_found() -> None:
+    """What is an audio waveform was never cleaned by us, whatever it says."""
+    audio = changed(_set("SOPClassUID", "1.2.840.10008.5.1.4.1.1.9.4.1"))
+    assert ("encapsulated-document", 0x54000100) in codes(audio)
+
+
 def test_options_beyond_the_profile_must_not_be_claimed() -> None:
     """An output that claims an option which the profile does not have is untrue."""
     output = changed(_claim("113100", "113107", "113108"))

@@ -19,6 +19,7 @@ from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom._uid_dict import UID_dictionary
 
 __all__ = [
+    "AUDIO_SOP_CLASSES",
     "DEFAULT_DATES",
     "METHOD_CODES",
     "PRIVATE",
@@ -119,6 +120,10 @@ def row_for(tag: int) -> Row | None:
             return repeating
     return None
 
+
+#: SOP classes whose waveforms are sound: Basic Voice Audio, General Audio (PS3.3 A.34.2, A.34.10) and the
+#: retired Waveform Storage - Trial, which may be. A dictation names the patient; a voice is the speaker's own.
+AUDIO_SOP_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.9.{number}" for number in ("1", "4.1", "4.2"))
 
 #: Versions of context groups and templates: DT values that are printed in PS3.16. Moved like the patient's
 #: dates they would tell everybody by how many days these were moved.

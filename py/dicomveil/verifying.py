@@ -335,6 +335,8 @@ class _Verification:
         if "clean_pixel_data" in self.options and self._text(0x00280301) != "NO":
             self.problem("marker-untrue", 0x00280301)
         sop_class = self._text(0x00080016)
+        if sop_class in tables.AUDIO_SOP_CLASSES:
+            self.problem("encapsulated-document", 0x54000100)
         for tag in (0x00080016, 0x00080018, 0x0020000D, 0x0020000E):
             # Colour palettes, hanging protocols and the like belong to no study (PS3.3 A.58, A.44 ...).
             needed = tag < 0x00100000 or tables.attribute_type(sop_class, (tag,)) == "1"
