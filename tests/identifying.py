@@ -20,7 +20,8 @@ from dicomveil.errors import Refused
 from dicomveil.reading import read_instance
 from dicomveil.rules import TEXT_VRS
 from dicomveil.source import BytesSource
-from dicomveil.verify_identifiers import collect_identifiers, is_vocabulary
+from dicomveil.verify_forms import is_vocabulary
+from dicomveil.verify_identifiers import collect_identifiers
 
 TEXTS = (
     "CT CHEST W CONTRAST", "MR BRAIN WO CONTRAST", "US ABDOMEN COMPLETE", "T2 TSE SAG", "AX T1 POST",

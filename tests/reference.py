@@ -24,6 +24,7 @@ from reference_values import (
     DUMMIES,
     IDENTIFYING,
     TEXT,
+    UNIT,
     even,
     fitted,
     has_form,
@@ -284,9 +285,10 @@ class Reference:
         from dicomveil.codes import code_meaning, is_public_code  # reviewed lists, and the forms of schemes
 
         scheme = self.text(0x00080102, item)
-        value = self.text(0x00080100, item) or self.text(0x00080119, item)
-        if not is_public_code(scheme, value):
+        values = [text for tag in (0x00080100, 0x00080119) if (text := self.text(tag, item))] or [""]
+        if not all(is_public_code(scheme, value) for value in values):
             return None
+        value = values[0]
         return code_meaning(scheme, value, self.decoded(item, 0x00080104))
 
     def decoded(self, item: Tree, tag: int) -> str:
@@ -318,6 +320,8 @@ class Reference:
         row = tables.row_for(tag)
         if group < 8 or group % 2 or not tag & 0xFFFF or tag in MARKERS or tag == 0x00080300:
             return "X", "X"
+        if tag in {0x002000AA, 0x00201070, 0x00203402, 0x00205000} or tag >> 8 == 0x002031:
+            return "X", "X"
         if row is not None:
             if any(row.options.get(option) == "K" for option in self.options):
                 return "K", row.basic
@@ -334,7 +338,7 @@ class Reference:
         if row.options.get(option) != "C" or not row.vr:
             return False
         if option == SHIFTED_DATES:
-            return row.vr[0] in DATES or tag == TIMEZONE
+            return (row.vr[0] in DATES and tag not in tables.PUBLIC_DATES) or tag == TIMEZONE
         return row.vr[0] in {"SQ"} | TEXT or (row.vr[0] == "AE" and option == "retain_device_identity")
 
     def rule_of_vr(self, tag: int, vr: str) -> tuple[str, str]:
@@ -397,6 +401,9 @@ class Reference:
             if vr not in DATES | {"AE"} and tag != TIMEZONE:
                 return False
         if not has_form(vr, value):
+            return False
+        most = tables.most_values(tag)
+        if most and vr in UNIT and vr not in BULK and len(value) > most * UNIT[vr]:
             return False
         if vr == encoded_vr:
             return True

@@ -8,6 +8,8 @@ from datetime import date, timedelta
 
 from pydicom.charset import convert_encodings, decode_bytes, python_encoding
 
+from dicomveil.tables import DEFAULT_DATES
+
 DATES = {"DA", "TM", "DT"}
 TEXT = {"SH", "LO", "ST", "LT", "UC", "UT"}
 IDENTIFYING = {"AE", "AS", "PN", "UR"}
@@ -38,7 +40,9 @@ def shift_da(value: bytes, days: int) -> bytes | None:
 
 
 def moved_day(day: bytes, days: int) -> bytes | None:
-    """Shift YYYYMMDD."""
+    """Shift YYYYMMDD, unless it is a date that stands for none."""
+    if day.decode("latin-1") in DEFAULT_DATES:
+        return None
     try:
         moved = date(int(day[:4]), int(day[4:6]), int(day[6:8])) + timedelta(days)
     except (ValueError, OverflowError):
@@ -72,7 +76,7 @@ FORMS: Mapping[str, str] = {
     "IS": r" *[+-]?\d{0,14} *",
     "DS": r"(?!.{25}) *[+-]?\d*\.?\d*([eE][+-]?\d+)? *",
     "UI": r"(?![0-9.]{65})(\d+(\.\d+)*)?",
-    "TM": r"(\d{2,6}|\d{1,2}(:\d{1,2}){1,2})(\.\d{1,6})? *",
+    "TM": r"([01]?\d|2[0-3])(([0-5]\d([0-5]\d|60)?)?|(:[0-5]?\d){1,2})(\.\d{1,6})? *",
     "DT": rf"((\d{{4}}(0[1-9]|1[0-2])?|{DAY}({CLOCK})?)({OFFSET})?)? *",
 }
 

@@ -66,11 +66,27 @@ def test_every_scheme_has_codes_and_refuses_text() -> None:
         ("DCM", "121071", "Finding", "Finding"),
         ("RFC5646", "en", "English", "English"),
         ("RFC5646", "de", "English", ""),
+        ("SCT", "12738006", "mm/s", "mm/s"),
+        ("SCT", "12738006", "06 12 34 56 78", ""),
+        ("SCT", "12738006", "31.01.24", ""),
+        ("SCT", "12738006", "\u738b\u82b3", ""),
     ],
 )
 def test_meanings(scheme: str, value: str, meaning: str, left: str) -> None:
     """A meaning is the scheme's for that code, or it consists of words of the vocabulary."""
     assert code_meaning(scheme, value, meaning) == left
+
+
+def test_every_value_of_a_code_has_the_form_of_its_scheme(pseudonyms: Pseudonyms) -> None:
+    """A Long Code Value beside a Code Value that is public may say anything: the code is a local one."""
+    ds = builders.ct()
+    region = Dataset()
+    region.CodeValue, region.CodingSchemeDesignator, region.CodeMeaning = "12738006", "SCT", "Brain"
+    region.LongCodeValue = "Zwicklhuber"
+    ds.AnatomicRegionSequence = [region]
+    (left,) = cleaned(ds, pseudonyms).AnatomicRegionSequence
+    assert "Zwicklhuber" not in str(left)
+    assert left.CodingSchemeDesignator == "99DICOMVEIL"
 
 
 def test_meanings_of_the_context_groups_are_believed() -> None:

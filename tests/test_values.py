@@ -52,10 +52,18 @@ def tree(elements: RawElements, *options: str) -> Tree:
         (b"20210523-20210601", None),
         (b"May 2021", None),
         (b"00010101", None),
+        (b"19000101", None),
+        (b"1970.01.01", None),
+        (b"20210523\\19691231", None),
+        (b"99991231", None),
+        (b"20000101", b"19991231"),
     ],
 )
 def test_dates_move_by_whole_days(value: bytes, moved: bytes | None) -> None:
-    """DA values move over months, years and leap days, each of several; what is no date does not."""
+    """DA values move over months, years and leap days, each of several; what is no date does not.
+
+    Neither does a date that software writes where it has none: moved it would tell by how many days.
+    """
     assert shift_date(value, -1) == moved
 
 
@@ -73,6 +81,8 @@ def test_dates_move_by_whole_days(value: bytes, moved: bytes | None) -> None:
         (b"2021", b"2021"),
         (b"20210301134501\\20210302 ", b"20210228134501\\20210301 "),
         (b"20210301254501", None),
+        (b"19000101000000", None),
+        (b"19700101000000.000000+0000", None),
         (b"20210301136001", None),
         (b"20210301134501+9999", None),
         (b"202103011345011", None),
@@ -95,6 +105,10 @@ def test_datetimes_move_by_whole_days(value: bytes, moved: bytes | None) -> None
         ("TM", b"134501.25 ", True),
         ("TM", b"13:45:01", True),
         ("TM", b"19470319", False),
+        ("TM", b"470319", False),
+        ("TM", b"93015 ", True),
+        ("TM", b"235960", True),
+        ("TM", b"09", True),
         ("IS", b"-12 ", True),
         ("IS", b"123-45-6789 ", False),
         ("DS", b"1.5\\-2e-3", True),
@@ -126,6 +140,54 @@ def test_dates_in_sequences_move_alike() -> None:
     assert out[0x00080020] == ("DA", shift_date(b"20210523", days))
     assert inside[0][0x00080022] == ("DA", shift_date(b"20210601", days))
     assert inside[0][0x0008002A] == ("DT", shift_datetime(b"20210601134501.5+0200 ", days))
+
+
+def test_more_numbers_than_an_attribute_has_go() -> None:
+    """Letters in a binary value are numbers to every reader: only their count tells (PS3.6)."""
+    out = tree(
+        [
+            (0x00280106, "US", b"\1\0"),
+            (0x00280107, "US", b"Anna Zwicklhuber"),
+            (0x00189305, "FD", bytes(8)),
+            (0x00189306, "UN", b"Zwicklhuber, Anna Maria "),
+            (0x00189313, "FD", bytes(24)),
+        ]
+    )
+    assert out.keys() >= {0x00280106, 0x00189305, 0x00189313}
+    assert out.keys().isdisjoint({0x00280107, 0x00189306})
+
+
+def test_retired_numbers_of_studies_and_images_go() -> None:
+    """Table E.1-1 is a minimum: what names another study, image or report goes, too (PS3.15 E.1.1)."""
+    named = [
+        (0x002000AA, "IS", b"77 "), (0x00201070, "IS", b"48291\\48292 "), (0x00203101, "CS", b"IMG 7 "),
+        (0x00203402, "CS", b"IMG 7 "), (0x00205000, "AT", b"\x10\0\x20\0"),
+    ]  # fmt: skip
+    assert tree([*named]).keys().isdisjoint({tag for tag, _vr, _value in named})
+
+
+def test_nothing_tells_by_how_many_days_dates_were_moved() -> None:
+    """Versions of context groups are printed in PS3.16, default dates are known: neither leaves moved."""
+    item: RawElements = [
+        (0x00080100, "SH", b"69536005"),
+        (0x00080102, "SH", b"SCT "),
+        (0x00080104, "LO", b"Head"),
+        (0x00080106, "DT", b"20020904"),
+        (0x0008010F, "CS", b"4 "),
+    ]
+    out = tree(
+        [
+            (0x00080012, "DA", b"19700101"),
+            (0x00080020, "DA", b"20210523"),
+            (0x0008002A, "DT", b"19000101000000"),
+            (0x00082218, "SQ", [item]),
+        ]
+    )
+    (region,) = out[0x00082218][1]
+    assert isinstance(region, dict)
+    assert region[0x00080106] == ("DT", b"19000101000000")
+    assert out[0x00080020] != ("DA", b"20210523")
+    assert out.keys().isdisjoint({0x00080012, 0x0008002A})
 
 
 def test_nonsense_dates_go() -> None:

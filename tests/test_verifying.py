@@ -21,6 +21,7 @@ from dicomveil.pipeline import Session, clean_source
 from dicomveil.profile import Profile
 from dicomveil.pseudonyms import Key, Pseudonyms
 from dicomveil.source import BytesSource, iter_parts
+from dicomveil.verify_identifiers import shifted
 from dicomveil.verifying import Verified, collect_identifiers, verify, verify_instance
 
 KEY = Key(bytes(range(32)))
@@ -328,6 +329,12 @@ def test_markers_have_to_be_there_and_agree(change: Change, problem: tuple[str, 
     assert problem in codes(changed(change))
 
 
+def test_sound_is_found() -> None:
+    """What is an audio waveform was never cleaned by us, whatever it says."""
+    audio = changed(_set("SOPClassUID", "1.2.840.10008.5.1.4.1.1.9.4.1"))
+    assert ("encapsulated-document", 0x54000100) in codes(audio)
+
+
 def test_options_beyond_the_profile_must_not_be_claimed() -> None:
     """An output that claims an option which the profile does not have is untrue."""
     output = changed(_claim("113100", "113107", "113108"))
@@ -506,8 +513,12 @@ _SEEDS = [
     "031947",
     "Fantasiestadt 2",
     "20210523",
+    "20210523134501",
+    "IMG2021052301",
+    "IMG1621777501",
     "23.05.2021",
     "see 1.2.826.0.1.3680043.10.9999.3.1",
+    "1.2.826.0.1.3680043.10.9999.3.1.17.dcm",
 ]
 
 
@@ -780,10 +791,18 @@ def test_numbers_of_six_digits_are_found_in_numeric_values() -> None:
         (0x00180090, "DS", "19470319"),
         (0x00180090, "DS", "123456789.0"),
         (0x00181042, "TM", "19470319"),
+        (0x00200012, "IS", "20210523134501"),
+        (0x00200012, "IS", "2021052301"),
+        (0x00180090, "DS", "20210523134501.5"),
+        (0x00200012, "IS", "1621777501"),
+        (0x00180090, "DS", "1621777501250"),
     ],
 )
 def test_numbers_and_dates_are_found_in_every_spelling(tag: int, vr: str, value: str) -> None:
-    """An ID with separators or zeros, and a date of the input, count in IS, DS and (if too long) TM."""
+    """An ID with separators or zeros, and a date of the input, count in IS, DS and (if too long) TM.
+
+    Of a date also what begins with it, and seconds since 1970: converters number images by the clock.
+    """
     given = builders.ct()
     given.PatientID = "123-45-6789"
     output = inserted(element(tag, vr, builders.even(value)), tag)
@@ -815,6 +834,20 @@ def test_dates_have_to_be_the_inputs_moved(keyword: str, value: str) -> None:
     assert ("date-not-shifted", tag) in against(changed(_set(keyword, value)), builders.ct())
 
 
+def test_what_tells_the_shift_is_found() -> None:
+    """A context group's version has to be a dummy, and a default date must not be there, moved as all are."""
+    given = builders.ct()
+    given.InstanceCreationDate = "19700101"
+    moved = shifted("19700101", SHIFT)
+    problems = against(changed(_set("InstanceCreationDate", moved)), given)
+    assert ("date-not-shifted", 0x00080012) in problems
+    region = changed(lambda ds: setattr(ds.AnatomicRegionSequence[0], "ContextGroupVersion", "20020904"))
+    assert ("attribute-not-replaced", 0x00080106) in codes(region)
+    assert not codes(
+        changed(lambda ds: setattr(ds.AnatomicRegionSequence[0], "ContextGroupVersion", "19000101000000"))
+    )
+
+
 def test_full_dates_pass_where_the_option_keeps_them() -> None:
     """With full dates the input's dates are no finding."""
     option = "retain_longitudinal_full_dates"
@@ -831,8 +864,6 @@ def test_retained_identities_pass() -> None:
 
 def test_a_shifted_date_may_be_another_date_of_the_input() -> None:
     """That a moved date coincides with an original one is no finding."""
-    from dicomveil.verify_identifiers import shifted
-
     given = builders.ct()
     given.InstanceCreationDate = shifted(_P.study_date, SHIFT)
     assert not against(GOOD, given)
@@ -867,11 +898,22 @@ def test_words_of_the_trade_are_no_names(name: str, text: str) -> None:
     [
         ("Meier^Anna", "AnnaMeier 3", True),
         ("Meier^Anna", "MEIERANNA", True),
+        ("Meier^Anna^Lisa", "ANNALISAMEIER", True),
+        ("O'Brien^Mary", "OBRIEN", True),
+        ("Mc Donald^X", "McDonald", True),
+        ("van der Berg^J", "VANDERBERG 2", True),
+        ("Al-Hassan^J", "ALHASSAN", True),
+        ("Zwicklhuber^Anna", "azwicklhuber", True),
+        ("Zwicklhuber^Anna", "ZWICKLHUBERA", True),
+        ("Sørensen^Åse", "SOERENSEN", True),
+        ("Aaberg^A", "Åberg", True),
         ("Head^Neck", "HEADNECK", False),
+        ("Pine^Sue", "SPINE", False),
+        ("Head^Anna", "AHEAD", False),
     ],
 )
-def test_two_parts_of_a_name_are_found_in_one_word(name: str, text: str, *, found: bool) -> None:
-    """Given and family name without a space are a find; two words of the trade are none."""
+def test_a_name_is_found_in_one_word(name: str, text: str, *, found: bool) -> None:
+    """Parts of a name without what separates them, or with an initial, are a find; words of the trade not."""
     given = builders.ct()
     given.PatientName = name
     problems = against(changed(_set("TriggerSourceOrType", text)), given)
@@ -962,6 +1004,28 @@ def test_identifiers_are_collected_from_odd_inputs() -> None:
     found = collect_identifiers(BytesSource(odd))
     assert not found.unread
     assert ("id", b"HIDDEN-12345") in {item[:2] for item in found.raw}
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr", "text"),
+    [
+        (0x00100010, "LO", "Xaverhuber"), (0x00100010, "SH", "Xaverhuber"), (0x00100010, "OB", "Xaverhuber"),
+        (0x00100020, "PN", "PID-8842"), (0x00100030, "LO", "19470320"), (0x00080054, "SH", "QX_AE_7"),
+        (0x00200052, "LO", "1.2.826.0.1.3680043.10.9999.8842"),
+    ],
+)  # fmt: skip
+def test_identifiers_are_collected_under_any_vr(tag: int, vr: str, text: str) -> None:
+    """A name that a converter wrote as LO, a number as PN, a date or a UID as text: each is looked for."""
+    odd = builders.encode(builders.ct()) + element(tag, vr, builders.even(text))
+    output = changed(_set("TriggerSourceOrType", f"of {text}"))
+    assert not against(output, builders.ct())
+    assert ("identifier-remains", 0x00181061) in against(output, odd)
+
+
+@pytest.mark.parametrize(("tag", "vr"), [(0x00201070, "IS"), (0x00203402, "CS"), (0x00203111, "CS")])
+def test_retired_numbers_of_studies_and_images_are_absent(tag: int, vr: str) -> None:
+    """Other Study Numbers, Modified Image ID and Source Image IDs name other studies and images."""
+    assert ("attribute-not-removed", tag) in codes(inserted(element(tag, vr, b"48291 "), tag))
 
 
 def test_the_reading_follows_the_data_not_the_declaration() -> None:

@@ -44,6 +44,7 @@ _FORMS = {
     "UCUM": r"[!-z|~]*(?:\{[^{}]*\}[!-z|~]*)*",
 }
 STANDARD_SCHEMES = frozenset(_FORMS)
+_MOST_DIGITS = 4
 _ANNOTATION = re.compile(r"\{([^{}]*)\}")
 
 
@@ -67,7 +68,12 @@ def is_public_code(scheme: str, value: str) -> bool:
 def is_plain(text: str) -> bool:
     """Tell whether a description may keep every word of a text."""
     words = re.findall(r"[^\W_]+", text)
-    return re.findall(r"[^\W_]+", clean_description(text)) == words or all(len(word) < 3 for word in words)
+    if re.findall(r"[^\W_]+", clean_description(text)) == words:
+        return True
+    # Units and letters of a classification; but short words of other scripts, and many digits, may be names,
+    # dates and telephone numbers.
+    short = text.isascii() and all(len(word) < 3 for word in words)
+    return short and sum(map(str.isdigit, text)) <= _MOST_DIGITS
 
 
 @lru_cache(maxsize=4096)
@@ -79,8 +85,9 @@ def code_meaning(scheme: str, value: str, meaning: str) -> str:
 
 
 def public_code(item: DataSet) -> bool:
-    """Tell whether an item is a code of a public coding scheme."""
-    return is_public_code(item.text(_SCHEME), item.text(_VALUE) or item.text(_LONG_VALUE))
+    """Tell whether an item is a code of a public coding scheme: each of its values (PS3.3 8.1) has to be."""
+    values = list(filter(None, (item.text(_VALUE), item.text(_LONG_VALUE)))) or [""]
+    return all(is_public_code(item.text(_SCHEME), value) for value in values)
 
 
 def meaning_of(item: DataSet, encodings: tuple[str, ...]) -> tuple[str, str]:

@@ -60,8 +60,8 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Leave it out.",
         ),
         "encapsulated-document": (
-            "This holds a document (PDF, CDA, 3D model), whose content cannot be cleaned.",
-            "Leave it out, or clean the document itself and share it apart.",
+            "This holds a document (PDF, CDA, 3D model) or a sound recording that cannot be cleaned.",
+            "Leave it out, or clean the content itself and share it apart.",
         ),
         "video-unchecked": (
             "This is a video: its pictures cannot be checked here.",

@@ -27,8 +27,8 @@ from dicomveil.icc import neutral_profile
 from dicomveil.private import PrivateBlocks, declared_safe
 from dicomveil.reading import Instance
 from dicomveil.rules import DATE_VRS, TEXT_VRS, TYPED_CODES, Decision, Rules
-from dicomveil.tables import attribute_type, element_vrs, known_sop_class
-from dicomveil.values import shift_date, shift_datetime, well_formed, well_formed_timezone
+from dicomveil.tables import AUDIO_SOP_CLASSES, attribute_type, element_vrs, known_sop_class, most_values
+from dicomveil.values import count_of, shift_date, shift_datetime, well_formed, well_formed_timezone
 
 __all__ = ["PixelClaim", "Plan", "Step", "plan", "walk"]
 
@@ -53,6 +53,7 @@ _CHARACTER_SET = 0x00080005
 _ICC_PROFILE = 0x00282000
 _BURNED_IN_ANNOTATION = 0x00280301
 _TIMEZONE_OFFSET = 0x00080201
+_WAVEFORM_SEQUENCE = 0x54000100
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 #: Statistics of the pixels and what else tells of them as they were, PS3.3 C.7.6.3, C.7.6.16.
 _STALE_TAGS = frozenset(
@@ -120,6 +121,8 @@ def plan(
         raise Refused("dicomdir", 0x00080016)  # File Meta Information said something else
     if not known_sop_class(sop_class):
         raise Refused("private-sop-class", 0x00080016)
+    if sop_class in AUDIO_SOP_CLASSES:
+        raise Refused("encapsulated-document", _WAVEFORM_SEQUENCE)
     planner = _Planner(rules, sop_class, claim, remove, instance.head)
     steps = planner.data_set(instance.head, ())
     if instance.tail.elements:
@@ -327,6 +330,8 @@ class _Planner:
         if vr in TEXT_VRS and not is_legal_text(value, declared_encodings(data_set, self.encodings)):
             return self.rules.fall_back(self.sop_class, path, "invalid-value")
         fits = well_formed(vr, value) and (vr == element.vr or _is_plausible(vr, value))
+        # More numbers than the attribute has may be letters: nothing else tells them from numbers.
+        fits = fits and count_of(vr, value) <= (most_values(path[-1]) or len(value))
         if not fits:
             if path[0] in _IMAGE_TAGS and len(path) == 1:
                 raise Refused("attribute-invalid", path[0])

@@ -13,7 +13,17 @@ from typing import NamedTuple
 from dicomveil.errors import WrongUse
 from dicomveil.overrides import Override, is_possible, is_weaker, named
 from dicomveil.profile import Profile
-from dicomveil.tables import SAFE_TEXT, Row, attribute_type, element_vrs, iod_name, known_sop_class, row_for
+from dicomveil.tables import (
+    PUBLIC_DATES,
+    SAFE_TEXT,
+    Row,
+    attribute_type,
+    element_vrs,
+    iod_name,
+    known_sop_class,
+    names_one,
+    row_for,
+)
 
 __all__ = ["DATE_VRS", "TEXT_VRS", "TYPED_CODES", "Decision", "Rules"]
 
@@ -57,7 +67,7 @@ class _Rule(NamedTuple):
 def _is_cleanable(option: str, tag: int, vr: str) -> bool:
     """Tell whether there is a way to clean (C) an attribute of this VR under an option."""
     if option == "retain_longitudinal_modified_dates":
-        return vr in DATE_VRS or tag == _TIMEZONE_OFFSET
+        return (vr in DATE_VRS and tag not in PUBLIC_DATES) or tag == _TIMEZONE_OFFSET
     return vr == "SQ" or vr in TEXT_VRS or (vr == "AE" and option == "retain_device_identity")
 
 
@@ -158,6 +168,8 @@ class Rules:
         row = row_for(tag)
         if row is not None:
             return self._table_rule(tag, row)
+        if names_one(tag):
+            return _Rule("X", "X", "identifying-vr")
         if group & 0xFF00 == 0x6000:
             return _Rule("X", "X", "overlay")  # describes an overlay whose data the table removes
         vrs = element_vrs(tag)

@@ -19,8 +19,11 @@ from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom._uid_dict import UID_dictionary
 
 __all__ = [
+    "AUDIO_SOP_CLASSES",
+    "DEFAULT_DATES",
     "METHOD_CODES",
     "PRIVATE",
+    "PUBLIC_DATES",
     "REPEATING",
     "SAFE_TEXT",
     "TABLE_EDITION",
@@ -33,6 +36,8 @@ __all__ = [
     "iod_name",
     "is_standard_uid",
     "known_sop_class",
+    "most_values",
+    "names_one",
     "row_for",
     "rows",
     "safe_private",
@@ -116,6 +121,34 @@ def row_for(tag: int) -> Row | None:
     return None
 
 
+#: SOP classes whose waveforms are sound: Basic Voice Audio, General Audio (PS3.3 A.34.2, A.34.10) and the
+#: retired Waveform Storage - Trial, which may be. A dictation names the patient; a voice is the speaker's own.
+AUDIO_SOP_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.9.{number}" for number in ("1", "4.1", "4.2"))
+
+#: Versions of context groups and templates: DT values that are printed in PS3.16. Moved like the patient's
+#: dates they would tell everybody by how many days these were moved.
+PUBLIC_DATES = frozenset({0x00080106, 0x00080107, 0x0040DB06, 0x0040DB07})
+
+#: Dates that software writes where it has none: the zeros of .NET, Windows, SQL Server, the Modified Julian
+#: Date, OLE, Macintosh, Unix (also west of Greenwich) and FAT, and what people type. They are public, too.
+DEFAULT_DATES = frozenset(
+    {"00010101", "11111111", "16010101", "17530101", "18000101", "18581117", "18991230", "18991231"}
+    | {"19000101", "19010101", "19040101", "19691231", "19700101", "19800101", "99991231"}
+)
+
+#: Retired codes and numbers (CS, IS, AT) that name a study, an image or a report and that Table E.1-1 does
+#: not list: Report Number, Other Study Numbers, Modified Image ID, Original Image Identification.
+_NUMBERS_OF_ONE = frozenset({0x002000AA, 0x00201070, 0x00203402, 0x00205000})
+
+
+def names_one(tag: int) -> bool:
+    """Tell whether a retired code or number outside Table E.1-1 names one study, image or report.
+
+    The standard calls its table a minimum (PS3.15 E.1.1). Source Image IDs (0020,31xx) are of them, too.
+    """
+    return tag in _NUMBERS_OF_ONE or tag & 0xFFFFFF00 == 0x00203100
+
+
 @cache
 def _newer_elements() -> dict[int, tuple[str, str, tuple[str, ...]]]:
     elements = json.loads(_data("elements.json"))["elements"]
@@ -157,6 +190,17 @@ def element_vrs(tag: int) -> tuple[str, ...] | None:
     if element is None:
         return None
     return () if tag >> 16 == 0xFFFE else element[2]
+
+
+@lru_cache(maxsize=1 << 12)
+def most_values(tag: int) -> int | None:
+    """Return how many values an attribute has at most by PS3.6; None without a limit, or if it is not known.
+
+    Those of repeating groups and those newer than pydicom are not known.
+    """
+    entry = DicomDictionary.get(tag)
+    most = "" if entry is None else entry[1].rpartition("-")[2]
+    return int(most) if most.isdigit() else None
 
 
 def element_name(tag: int) -> str:

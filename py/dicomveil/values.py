@@ -9,7 +9,9 @@ import re
 import struct
 from datetime import date, timedelta
 
-__all__ = ["DUMMY_TEXT", "dummy", "fitted", "pad", "shift_date", "shift_datetime", "well_formed"]
+from dicomveil.tables import DEFAULT_DATES
+
+__all__ = ["DUMMY_TEXT", "count_of", "dummy", "fitted", "pad", "shift_date", "shift_datetime", "well_formed"]
 
 DUMMY_TEXT = b"REMOVED"
 _DUMMY_DATE = b"19000101"
@@ -20,7 +22,8 @@ _UI = rb"(?![0-9.]{65})(?:\d+(?:\.\d+)*)?"
 #: One number or time, and a little more than PS3.5 allows: not an ID with separators, not a date as a time.
 _IS = rb" *[+-]?\d{0,14} *"
 _DS = rb"(?![^\\]{25}) *[+-]?\d*\.?\d*(?:[eE][+-]?\d+)? *"
-_TM = rb"(?:\d{2,6}|\d{1,2}(?::\d{1,2}){1,2})(?:\.\d{1,6})? *"
+#: Times that there are, also without a leading zero: six other digits may be a day.
+_TM = rb"(?:[01]?\d|2[0-3])(?:(?:[0-5]\d(?:[0-5]\d|60)?)?|(?::[0-5]?\d){1,2})(?:\.\d{1,6})? *"
 #: Days and times that there are: eight other digits may be an ID.
 _DA = rb"\d{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
 _CLOCK = rb"(?:[01]\d|2[0-3])(?:[0-5]\d(?:(?:[0-5]\d|60)(?:\.\d{1,6})?)?)?"
@@ -87,6 +90,11 @@ def well_formed(vr: str, value: bytes) -> bool:
     return unit is None or len(value) % unit == 0
 
 
+def count_of(vr: str, value: bytes) -> int:
+    """Return how many numbers a value of a binary VR holds; 0 of any other, and of bulk data (PS3.5 6.4)."""
+    return len(value) // _UNITS[vr] if vr in _UNITS and vr[0] != "O" else 0
+
+
 def well_formed_timezone(value: bytes) -> bool:
     """Tell whether a value is a Timezone Offset From UTC, ``&ZZXX`` (PS3.3 C.12.1.1.8)."""
     return not value or _TIMEZONE.fullmatch(value) is not None
@@ -104,6 +112,12 @@ def fitted(vr: str, text: str) -> bytes:
 
 
 def _shifted(days: int, year: bytes, month: bytes, day: bytes) -> bytes | None:
+    """Return a date moved by whole days; ``None`` beyond the calendar, and for one that stands for no date.
+
+    Who sees a default date moved knows by how many days all others of the patient were.
+    """
+    if (year + month + day).decode() in DEFAULT_DATES:
+        return None
     try:
         moved = date(int(year), int(month), int(day)) + timedelta(days)
     except (ValueError, OverflowError):

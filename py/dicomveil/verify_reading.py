@@ -23,7 +23,7 @@ from dicomveil import tables
 from dicomveil.source import BytesSource, Source
 from dicomveil.verify_inflating import WINDOW, Inflated, Malformed
 
-__all__ = ["PIXEL_TAGS", "Element", "Malformed", "Reading"]
+__all__ = ["PIXEL_TAGS", "Element", "Malformed", "Reading", "standard_vr"]
 
 IMPLICIT = "1.2.840.10008.1.2"
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
@@ -82,7 +82,7 @@ class Reading:
     """One reading of one file. Iterate over :meth:`elements` once; ``meta`` is there from the start.
 
     ``bare`` is for a data set without File Meta Information, implicit VR, little endian; ``only`` leaves out
-    elements that are neither sequences nor of these VRs or tags.
+    elements that are neither sequences nor of these VRs, as encoded or as PS3.6 has them, or tags.
 
     Raises:
         Malformed: from the constructor and while iterating.
@@ -333,7 +333,12 @@ class Reading:
                 vr = actual
             if tag == _CHARSET:
                 charset = value
-            if only is not None and vr not in only[0] and tag not in only[1]:
+            if (
+                only is not None
+                and vr not in only[0]
+                and tag not in only[1]
+                and (known.get(tag) or _look_up(tag)) not in only[0]
+            ):
                 continue
             yield Element(tag, vr, value, parents, charset)
 
@@ -395,6 +400,11 @@ def _seems_explicit(head: bytes, *, explicit: bool) -> bool:
 
 #: tag -> VR, filled as tags are met. Ambiguous VRs of PS3.6 are numbers: read as OW if they may be.
 _dictionary: dict[int, str] = {}
+
+
+def standard_vr(tag: int) -> str:
+    """Return the VR that PS3.6 gives a tag; of private ones those of creators are known, else ``UN``."""
+    return _dictionary.get(tag) or _look_up(tag)
 
 
 def _look_up(tag: int) -> str:

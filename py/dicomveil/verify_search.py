@@ -19,8 +19,9 @@ Rules against false alarms:
   vocabulary nor one of medicine, nor one for an institution ("Klinikum", "county").
 * A station, an AE title or an institution that is also the name of the device's maker or model does not
   count there: institutes write software.
-* In IS and DS only a whole value that equals an identifier of at least six digits or a date counts, in TM one
-  that is longer than a time.
+* In IS and DS only a whole value that equals an identifier of at least six digits or a date counts, or one
+  that begins with a date and has two more digits (a time, a counter), in TM one that is longer than a time.
+* Ten and thirteen digits are also read as seconds and milliseconds since 1970 (Unix), of any time zone.
 * Dates count in text in spellings with a four-digit year, a birth date also with two digits of it. Elements
   of VR DA and DT are compared as dates: minus the shift each must be one of the input's. That a shifted date
   coincides with another date of the input is no finding.
@@ -30,20 +31,13 @@ Rules against false alarms:
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from dicomveil.verify_identifiers import (
-    LETTERS,
-    SEPARATORS,
-    Compiled,
-    Identifiers,
-    Needle,
-    decode,
-    fold,
-    is_vocabulary,
-)
+from dicomveil.verify_forms import LETTERS, SEPARATORS, Compiled, Needle, decode, fold, is_vocabulary
+from dicomveil.verify_identifiers import Identifiers
 from dicomveil.verify_reading import Element
 
 __all__ = ["find_in_binaries", "find_in_numbers", "find_in_text"]
@@ -64,6 +58,11 @@ _DEVICE_TEXT = frozenset(
 )
 
 _LONGEST_TIME = 6  # digits of HHMMSS
+_SHORTEST_ROOT = 20  # characters: UIDs of instances are longer, those of makers shorter
+_UNIX = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - of no time zone, as what is compared
+_CLOCK_DIGITS = (10, 13)
+_CLOCK = re.compile(r"(?<![\d.])(?:\d{10}|\d{13})(?![\d.])", re.ASCII)
+_DATE_AND_HOUR = 10  # digits of YYYYMMDDHH, and of a date with a counter
 
 #: Beginnings of the months' names in the languages of the page and their neighbours, folded -> numbers.
 _MONTH_NAMES = """
@@ -81,7 +80,7 @@ _SEP, _GAP, _NAME = r"[-/. _,]{1,2}", r"[-., /_]{0,2}", r"(?P<n>[a-z]{3})[a-z]*"
 _SPELLED = tuple(
     re.compile(rf"(?<!\d){form}(?!\d)", re.ASCII)
     for form in (
-        r"(?P<y>\d{4})(?P<m>\d\d)(?P<d>\d\d)",
+        r"(?P<y>\d{4})(?P<m>\d\d)(?P<d>\d\d)\d*",  # as DT: a time, or a counter, may follow
         r"(?P<d>\d\d)(?P<m>\d\d)(?P<y>\d{4})",
         r"(?P<m>\d\d)(?P<d>\d\d)(?P<y>\d{4})",
         rf"(?P<y>\d{{4}}){_SEP}(?P<m>\d{{1,2}}){_SEP}(?P<d>\d{{1,2}})",
@@ -128,6 +127,7 @@ def find_in_text(identifiers: Identifiers, batch: list[Element]) -> list[tuple[i
     suspicious = (
         not compiled.words.keys().isdisjoint(LETTERS.findall(text))
         or any(run in squeezed for run in compiled.runs)
+        or _CLOCK.search(text) is not None
         or any(year in text for year in {day[:4] for day in identifiers.dates | identifiers.births})
         or any(_short_birth_date(day).search(text) for day in identifiers.births)
         or any(root in text for root in {uid[:9] for uid in identifiers.uids})
@@ -158,9 +158,32 @@ def _holds_identifier(identifiers: Identifiers, compiled: Compiled, element: Ele
     days = identifiers.dates | identifiers.births
     if days and any(day in days for day in _spelled_dates(text)):
         return True
+    clocks = _CLOCK.findall(text) if days else ()
+    if any(day.decode() in days for clock in clocks for day in _days_of_clock(clock.encode())):
+        return True
     if any(_short_birth_date(day).search(text) for day in identifiers.births):
         return True
-    return any(uid in identifiers.uids for uid in re.findall(r"(?<![\d.])\d+(?:\.\d+){3,}", text))
+    return any(
+        uid in identifiers.uids
+        for found in re.findall(r"(?<![\d.])\d+(?:\.\d+){3,}", text)
+        for uid in _uid_and_roots(found)
+    )
+
+
+def _days_of_clock(digits: bytes) -> Iterator[bytes]:
+    """Yield the days (YYYYMMDD) that a count of seconds or milliseconds since 1970 may be, by time zone."""
+    if len(digits) in _CLOCK_DIGITS and digits.isdigit():
+        day = _UNIX + dt.timedelta(seconds=int(digits[:10]))
+        for difference in (-1, 0, 1):
+            yield (day + dt.timedelta(days=difference)).strftime("%Y%m%d").encode()
+
+
+def _uid_and_roots(found: str) -> Iterator[str]:
+    """Yield what may be a UID in digits and dots: all, or what stands before numbers of a copy or frame."""
+    yield found
+    while len(found) > _SHORTEST_ROOT:
+        found = found.rpartition(".")[0]
+        yield found
 
 
 def _counts(run: str, kind: str, tag: int, text: str, squeezed: str) -> bool:
@@ -196,19 +219,24 @@ def _spelled_dates(text: str) -> Iterator[str]:
 
 def find_in_numbers(identifiers: Identifiers, batch: list[Element]) -> list[tuple[int, ...]]:
     """Return the paths of the IS, DS and TM elements of which one value equals an identifier or a date."""
-    numbers = identifiers.compiled.numbers | {day.encode() for day in identifiers.dates | identifiers.births}
+    days = frozenset(day.encode() for day in identifiers.dates | identifiers.births)
+    numbers = identifiers.compiled.numbers | days
     if not numbers:
         return []
     return [
         (*parents, tag)
         for tag, vr, value, parents, _charset in batch
-        if value and len(value) > 5 and any(_is_one_of(numbers, part, vr) for part in value.split(b"\\"))
+        if value
+        and len(value) > 5
+        and any(_counts_as(numbers, days, part, vr) for part in value.split(b"\\"))
     ]
 
 
-def _is_one_of(numbers: frozenset[bytes], part: bytes, vr: str) -> bool:
+def _counts_as(numbers: frozenset[bytes], days: frozenset[bytes], part: bytes, vr: str) -> bool:
     digits = part.strip(b" \0+").replace(b"-", b"").replace(b" ", b"")
     digits, _, fraction = digits.partition(b".")
+    if len(digits) >= _DATE_AND_HOUR and not days.isdisjoint((digits[:8], *_days_of_clock(digits))):
+        return True
     if fraction.strip(b"0") or (len(digits) <= _LONGEST_TIME and vr == "TM"):
         return False
     return digits in numbers or digits.lstrip(b"0") in numbers

@@ -335,6 +335,8 @@ class _Verification:
         if "clean_pixel_data" in self.options and self._text(0x00280301) != "NO":
             self.problem("marker-untrue", 0x00280301)
         sop_class = self._text(0x00080016)
+        if sop_class in tables.AUDIO_SOP_CLASSES:
+            self.problem("encapsulated-document", 0x54000100)
         for tag in (0x00080016, 0x00080018, 0x0020000D, 0x0020000E):
             # Colour palettes, hanging protocols and the like belong to no study (PS3.3 A.58, A.44 ...).
             needed = tag < 0x00100000 or tables.attribute_type(sop_class, (tag,)) == "1"
@@ -358,7 +360,8 @@ class _Verification:
         expected: set[str | None] | None = None
         if self.identifiers is not None and _FULL_DATES not in self.options:
             days, shift = self.identifiers, self.shift_days
-            expected = set() if shift is None else {shifted(day, shift) for day in days.dates}
+            own = days.dates - tables.DEFAULT_DATES
+            expected = set() if shift is None else {shifted(day, shift) for day in own}
             if shift is not None:
                 expected |= {moved(part, shift) for part in days.partial}
         for tag, value in self.days:
@@ -469,9 +472,13 @@ def _rule(tag: int, vr: str, options: frozenset[str]) -> str | None:
     if vr not in vrs and not (vr in {"OB", "OW"} and {"OB", "OW"} & {*vrs}):
         return "output-malformed"
     row = tables.row_for(tag)
+    if tables.names_one(tag):
+        return "attribute-not-removed"
     if row is None:
         reviewed = vr not in _FREE_TEXT_VRS or tag in tables.SAFE_TEXT or tag in _OUR_TEXT
         return None if reviewed or "clean_descriptors" in options else "text-not-reviewed"
+    if tag in tables.PUBLIC_DATES:
+        options -= {_MODIFIED_DATES}
     if any(row.options.get(option) for option in options):
         return None
     if row.basic == "X" and tag not in _OUR_TEXT and tag not in _NEEDED_DATES:

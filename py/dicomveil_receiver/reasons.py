@@ -109,7 +109,7 @@ REASONS: Mapping[str, Reason] = MappingProxyType(
         "no-sop-class": Reason(_SOP_CLASS_NOT_SUPPORTED, 409, "SOP Class UID is missing or empty."),
         "private-sop-class": Reason(_SOP_CLASS_NOT_SUPPORTED, 409, "A private SOP class is not taken here."),
         "encapsulated-document": Reason(
-            _SOP_CLASS_NOT_SUPPORTED, 409, "An encapsulated document is not taken here."
+            _SOP_CLASS_NOT_SUPPORTED, 409, "An encapsulated document or a sound recording is not taken here."
         ),
     }
 )
