@@ -61,6 +61,8 @@ def shift_dt(value: bytes, days: int) -> bytes | None:
             return None
         digits = len(re.match(rb"\d+", part)[0])  # type: ignore[index]
         known = min(digits, 8)
+        if known < 8 and any(day.startswith(part[:known].decode()) for day in DEFAULT_DATES):
+            return None
         moved = moved_day((part[:known] + b"0715"[known - 8 :])[:8] if known < 8 else part[:8], days)
         if moved is None:
             return None

@@ -122,7 +122,7 @@ def row_for(tag: int) -> Row | None:
 
 
 #: SOP classes whose waveforms are sound: Basic Voice Audio, General Audio (PS3.3 A.34.2, A.34.10) and the
-#: retired Waveform Storage - Trial, which may be. A dictation names the patient; a voice is the speaker's own.
+#: retired Waveform Storage - Trial, which may be. A dictation names the patient; a voice is a person's own.
 AUDIO_SOP_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.9.{number}" for number in ("1", "4.1", "4.2"))
 
 #: Versions of context groups and templates: DT values that are printed in PS3.16. Moved like the patient's

@@ -15,6 +15,7 @@ __all__ = ["DUMMY_TEXT", "count_of", "dummy", "fitted", "pad", "shift_date", "sh
 
 DUMMY_TEXT = b"REMOVED"
 _DUMMY_DATE = b"19000101"
+_PARTS_OF_DEFAULTS = {day[:length] for day in DEFAULT_DATES for length in (4, 6)}
 
 _CS = rb"[A-Z0-9_ /.+-]{0,16}"
 #: Digits between dots (PS3.5 9.1): new names of files are made of kept UIDs, so none may be "..".
@@ -156,6 +157,8 @@ def shift_datetime(value: bytes, days: int) -> bytes | None:
         if match is None:
             return None
         year, month, day, time, offset = match.groups()
+        if not day and (year + (month or b"")).decode() in _PARTS_OF_DEFAULTS:
+            return None
         moved = _shifted(days, year, month or b"07", day or b"15")
         if moved is None or (time and not day):
             return None

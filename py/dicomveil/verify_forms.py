@@ -146,6 +146,10 @@ class _Forms:
                         self.runs[run] = "unspaced"
             elif not any(len(part) >= 3 for part in folded) and len(whole) >= 4:
                 self.runs[whole] = "id"
+            if _is_garbled(group):
+                run = fold(group).translate(SEPARATORS)
+                if len(run) >= 3:
+                    self.runs[run] = "unspaced"
             for joined in _joined(group):
                 self.runs[joined] = "id"
             for part, word in zip(parts, folded, strict=True):
@@ -194,10 +198,27 @@ class _Forms:
 
 
 def _variants(part: str, word: str) -> set[str]:
-    """Return a folded part, and German umlauts written as two letters in place of one and the other way."""
+    """Return a folded part, letters with marks written as two in place of one and the other way, genitives.
+
+    A genitive has an "s" without an apostrophe in most Germanic languages; "bones" is none of a J. Bone.
+    """
     two = fold(part.translate(_TWO_LETTERS))
     one = word.replace("ae", "a").replace("oe", "o").replace("ue", "u")
-    return {word, two, one, one.replace("aa", "a")}
+    genitive = f"{word}s"
+    if len(word) < 4 or is_vocabulary(word) or genitive in _medical_words() or is_vocabulary(genitive):
+        genitive = word
+    return {word, two, one, one.replace("aa", "a"), genitive}
+
+
+def _is_garbled(text: str) -> bool:
+    """Tell whether a name has signs that are no letters: one in GBK or Shift JIS, read as what it declares.
+
+    Its letters are too few to be found by; the whole is the same wherever the same bytes stand.
+    """
+    return any(
+        sign > "\x7f" and not sign.isalpha() and not unicodedata.category(sign).startswith("M")
+        for sign in text
+    )
 
 
 def _joined(group: str) -> Iterator[str]:

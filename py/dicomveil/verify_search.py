@@ -10,7 +10,9 @@ Rules against false alarms:
 * A part that is a word of the DICOM vocabulary (words of attribute names, of defined terms, of makers' names:
   "HEAD", "STANDARD", "PHILIPS") counts only together with another part of the same name in the same element.
   So a patient called "Head" does not stop every CT, and "MEIER" in Image Type does.
-* Two parts of a name count in one word, too ("ANNAMEIER"), unless both are of the vocabulary.
+* Two or three parts of a name count in one word, too ("ANNAMEIER", "OBRIEN"), unless all are vocabulary;
+  so does a part with an initial ("AMEIER"), and a genitive ("Meiers"), unless that is a word of medicine.
+* A name with signs that are no letters (GBK declared as Latin) counts as a whole.
 * Prefix and suffix of a name ("Dr", "MD") do not count.
 * Identifiers count from four characters. Those of four and five must stand alone, and if they are mere digits
   they do not count inside the model or version of a device. Identifiers, places and stations that consist of
