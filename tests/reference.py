@@ -338,7 +338,7 @@ class Reference:
         if row.options.get(option) != "C" or not row.vr:
             return False
         if option == SHIFTED_DATES:
-            return (row.vr[0] in DATES and tag not in tables.PUBLIC_DATES) or tag == TIMEZONE
+            return (row.vr[0] in DATES and tag not in tables.SHARED_DATES) or tag == TIMEZONE
         return row.vr[0] in {"SQ"} | TEXT or (row.vr[0] == "AE" and option == "retain_device_identity")
 
     def rule_of_vr(self, tag: int, vr: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ the code depends on the Type of the attribute, one instance of an IOD for each T
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -25,6 +26,11 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 ANATOMIC_REGION = 0x00082218  # a sequence outside the table, kept
 DATES = {"DA", "TM", "DT"}
 SHIFTED = "retain_longitudinal_modified_dates"
+#: Keywords of dates that are not one patient's, and are not moved (tables.SHARED_DATES).
+SHARED = re.compile(
+    "Version$|^EthicsCommittee|^Date(Time)?Of(Last|Manufacture|Installation)|^CalibrationDate"
+    "|^ProductExpiration|^EffectiveDateTime$|^InformationIssue|^HangingProtocolCreation"
+)
 PATIENT_ID = "PID-7731904"
 TIMEZONE = 0x00080201
 ENCAPSULATED_DOCUMENT = 0x00420011
@@ -115,7 +121,7 @@ def sop_classes(tag: int, row: tables.Row) -> list[str]:
 def cases(row: tables.Row) -> Iterator[tuple[Profile, str]]:
     """Yield each profile that matters to a row, and the code that it gives."""
     default = Profile.default()
-    moves = vr_of(row) in DATES and not row.keyword.endswith("Version")  # see tables.PUBLIC_DATES
+    moves = vr_of(row) in DATES and not SHARED.search(row.keyword)
     shifted = SHIFTED in row.options and (moves or row.keyword == "TimezoneOffsetFromUTC")
     yield default, "C" if shifted else row.basic
     yield Profile("basic", frozenset()), row.basic

@@ -169,7 +169,7 @@ def test_retired_numbers_of_studies_and_images_go() -> None:
 
 
 def test_nothing_tells_by_how_many_days_dates_were_moved() -> None:
-    """Versions of context groups are printed in PS3.16, default dates are known: neither leaves moved."""
+    """Versions of context groups are printed, default dates known, those of a device many share."""
     item: RawElements = [
         (0x00080100, "SH", b"69536005"),
         (0x00080102, "SH", b"SCT "),
@@ -183,13 +183,15 @@ def test_nothing_tells_by_how_many_days_dates_were_moved() -> None:
             (0x00080020, "DA", b"20210523"),
             (0x0008002A, "DT", b"19000101000000"),
             (0x00082218, "SQ", [item]),
+            (0x00181200, "DA", b"20210101"),
+            (0x00181204, "DA", b"20150101"),
         ]
     )
     (region,) = out[0x00082218][1]
     assert isinstance(region, dict)
     assert region[0x00080106] == ("DT", b"19000101000000")
     assert out[0x00080020] != ("DA", b"20210523")
-    assert out.keys().isdisjoint({0x00080012, 0x0008002A})
+    assert out.keys().isdisjoint({0x00080012, 0x0008002A, 0x00181200, 0x00181204})
 
 
 def test_nonsense_dates_go() -> None:

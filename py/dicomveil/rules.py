@@ -14,8 +14,8 @@ from dicomveil.errors import WrongUse
 from dicomveil.overrides import Override, is_possible, is_weaker, named
 from dicomveil.profile import Profile
 from dicomveil.tables import (
-    PUBLIC_DATES,
     SAFE_TEXT,
+    SHARED_DATES,
     Row,
     attribute_type,
     element_vrs,
@@ -67,7 +67,7 @@ class _Rule(NamedTuple):
 def _is_cleanable(option: str, tag: int, vr: str) -> bool:
     """Tell whether there is a way to clean (C) an attribute of this VR under an option."""
     if option == "retain_longitudinal_modified_dates":
-        return (vr in DATE_VRS and tag not in PUBLIC_DATES) or tag == _TIMEZONE_OFFSET
+        return (vr in DATE_VRS and tag not in SHARED_DATES) or tag == _TIMEZONE_OFFSET
     return vr == "SQ" or vr in TEXT_VRS or (vr == "AE" and option == "retain_device_identity")
 
 

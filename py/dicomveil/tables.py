@@ -23,9 +23,9 @@ __all__ = [
     "DEFAULT_DATES",
     "METHOD_CODES",
     "PRIVATE",
-    "PUBLIC_DATES",
     "REPEATING",
     "SAFE_TEXT",
+    "SHARED_DATES",
     "TABLE_EDITION",
     "Row",
     "attribute_type",
@@ -125,9 +125,14 @@ def row_for(tag: int) -> Row | None:
 #: retired Waveform Storage - Trial, which may be. A dictation names the patient; a voice is a person's own.
 AUDIO_SOP_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.9.{number}" for number in ("1", "4.1", "4.2"))
 
-#: Versions of context groups and templates: DT values that are printed in PS3.16. Moved like the patient's
-#: dates they would tell everybody by how many days these were moved.
-PUBLIC_DATES = frozenset({0x00080106, 0x00080107, 0x0040DB06, 0x0040DB07})
+#: Dates that are not one patient's. Versions of context groups and templates (DT) are printed in PS3.16:
+#: moved like the patient's dates they would tell everybody by how many days these were moved. Those of a
+#: device, a product, a template or a committee's approval many share: who knows of one would know of all.
+SHARED_DATES = frozenset(
+    {0x00080106, 0x00080107, 0x0040DB06, 0x0040DB07, 0x00120086, 0x00120087, 0x0014407E, 0x00181200}
+    | {0x00181202, 0x00181203, 0x00181204, 0x00181205, 0x0018700C, 0x0044000B, 0x00686226, 0x00686270}
+    | {0x0072000A}
+)
 
 #: Dates that software writes where it has none: the zeros of .NET, Windows, SQL Server, the Modified Julian
 #: Date, OLE, Macintosh, Unix (also west of Greenwich) and FAT, and what people type. They are public, too.

@@ -477,7 +477,7 @@ def _rule(tag: int, vr: str, options: frozenset[str]) -> str | None:
     if row is None:
         reviewed = vr not in _FREE_TEXT_VRS or tag in tables.SAFE_TEXT or tag in _OUR_TEXT
         return None if reviewed or "clean_descriptors" in options else "text-not-reviewed"
-    if tag in tables.PUBLIC_DATES:
+    if tag in tables.SHARED_DATES:
         options -= {_MODIFIED_DATES}
     if any(row.options.get(option) for option in options):
         return None
