@@ -35,7 +35,7 @@ def show(rows: list[Row]) -> list[Row]:
 def keep(rows: Iterable[Row], baseline: Path) -> None:
     """Write the ratios down."""
     ratios = {row.what.strip(): round(row.ratio, 3) for row in rows if row.ratio is not None}
-    baseline.write_text(json.dumps(ratios, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    baseline.write_text(json.dumps(ratios, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def worse(rows: Sequence[Row], baseline: Path) -> list[str]:
