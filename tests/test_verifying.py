@@ -21,7 +21,7 @@ from dicomveil.pipeline import Session, clean_source
 from dicomveil.profile import Profile
 from dicomveil.pseudonyms import Key, Pseudonyms
 from dicomveil.source import BytesSource, iter_parts
-from dicomveil.verify_identifiers import shifted
+from dicomveil.verify_identifiers import moved, shifted
 from dicomveil.verifying import Verified, collect_identifiers, verify, verify_instance
 
 KEY = Key(bytes(range(32)))
@@ -860,6 +860,24 @@ def test_what_tells_the_shift_is_found() -> None:
     assert not codes(
         changed(lambda ds: setattr(ds.AnatomicRegionSequence[0], "ContextGroupVersion", "19000101000000"))
     )
+
+
+@pytest.mark.parametrize("default", ["1970", "197001"])
+def test_a_part_of_a_default_date_that_was_moved_is_found(default: str) -> None:
+    """A year, or a year and month, of a date that stands for none tells the shift, too."""
+    given = builders.ct()
+    given.AcquisitionDateTime = default
+    told = moved(default.encode(), SHIFT)
+    problems = against(changed(_set("AcquisitionDateTime", told)), given)
+    assert ("date-not-shifted", 0x0008002A) in problems
+
+
+def test_a_date_of_the_device_that_was_moved_is_found() -> None:
+    """Others have been on the same device: its dates have to go, though the option moves the patient's."""
+    given = builders.ct()
+    given.DateOfManufacture = "20150101"
+    output = changed(_set("DateOfManufacture", shifted("20150101", SHIFT)))
+    assert ("attribute-not-removed", 0x00181204) in against(output, given)
 
 
 def test_full_dates_pass_where_the_option_keeps_them() -> None:

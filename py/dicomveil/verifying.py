@@ -360,10 +360,11 @@ class _Verification:
         expected: set[str | None] | None = None
         if self.identifiers is not None and _FULL_DATES not in self.options:
             days, shift = self.identifiers, self.shift_days
-            own = days.dates - tables.DEFAULT_DATES
-            expected = set() if shift is None else {shifted(day, shift) for day in own}
+            expected = set()
             if shift is not None:
-                expected |= {moved(part, shift) for part in days.partial}
+                expected |= {shifted(day, shift) for day in days.dates - tables.DEFAULT_DATES}
+                own = (part for part in days.partial if not _is_part_of_default(part))
+                expected |= {moved(part, shift) for part in own}
         for tag, value in self.days:
             if _kept_by(tag, others):
                 continue
@@ -450,6 +451,12 @@ def _is_ours(uid: str) -> bool:
         return False
     number = int(digits)
     return number >> 76 & 0xF == 8 and number >> 62 & 3 == 2 and not digits.startswith("0")
+
+
+def _is_part_of_default(part: bytes) -> bool:
+    """Tell whether a DT value is the year, or the year and month, of a date that stands for none."""
+    known = moved(part, 0)
+    return known is not None and any(day.startswith(known) for day in tables.DEFAULT_DATES)
 
 
 @lru_cache(maxsize=8192)
