@@ -227,7 +227,7 @@ def _joined(group: str) -> Iterator[str]:
     The parts of one component ("O'Brien" as "OBRIEN", "van der Berg"), two or three parts in any order, and
     a part with the initial of another. A word of DICOM or of medicine ("SPINE" of S. Pine) is none.
     """
-    components = [LETTERS.findall(fold(component.casefold())) for component in group.split("^")[:3]]
+    components = [LETTERS.findall(fold(component)) for component in group.split("^")[:3]]
     words = [word for parts in components for word in parts][:_MOST_PARTS]
     whole = [word for word in words if len(word) >= 3]
     runs = [*components, *permutations(whole, 2), *permutations(whole, 3)]
