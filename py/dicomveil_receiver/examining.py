@@ -47,7 +47,7 @@ def examine_all(verify: Verify, arrived: Sequence[Arrived], waiting: Executor) -
         for place in places:
             try:
                 with storage_errors():
-                    _synchronize(arrived[place].path)
+                    _synchronize(arrived[place].final)
             except ReceiverError as error:
                 found[place] = found[place]._replace(code=error.code)
 
@@ -70,16 +70,21 @@ def not_examined(code: str) -> Examined:
 
 
 def examine(verify: Verify, arrived: Arrived) -> Examined:
-    """Verify and hash what has arrived.
+    """Verify and hash what has arrived; seal what passes, if it has to be.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: a file cannot be read or written.
     """
     with _opened(arrived) as source:
         verified = verify(source)
         if verified.problems:
             return Examined(verified, "")
-        return Examined(verified, arrived.sha256 or hash_of(source).hexdigest())
+        found = Examined(verified, arrived.sha256 or hash_of(source).hexdigest())
+    if arrived.seal_to:
+        from dicomveil_receiver.sealing import seal
+
+        seal(arrived)
+    return found
 
 
 def _synchronize(path: str) -> None:

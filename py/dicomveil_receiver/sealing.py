@@ -11,18 +11,22 @@ import os
 import secrets
 from collections.abc import Sequence
 from functools import partial
+from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import CTR
-from pyrage import DecryptError, IdentityError, RecipientError, decrypt_io, encrypt_io
+from pyrage import DecryptError, IdentityError, RecipientError, decrypt_io, encrypt, encrypt_io
 from pyrage.x25519 import Identity, Recipient
 
-from dicomveil.source import FileSource
+from dicomveil.source import FileSource, Source
 from dicomveil_receiver.durable import move_durably
 from dicomveil_receiver.spool import SEALED_SUFFIX, Arrived, NewSpool, Spool, open_for_owner
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 __all__ = [
     "OpenedSource",
@@ -30,12 +34,14 @@ __all__ = [
     "new_identity",
     "read_identities",
     "recipients_of",
+    "seal",
     "spool_kind",
     "unseal",
 ]
 
 _BLOCK = 16
 _READ_BYTES = 1 << 20
+_SHORT = 16 << 20  # is encrypted in one piece
 
 
 def recipients_of(texts: Sequence[str]) -> list[Recipient]:
@@ -103,39 +109,25 @@ class SealedSpool(Spool):
 
     suffix = SEALED_SUFFIX
 
-    def __init__(self, folder: Path, recipients: Sequence[Recipient], *, durably: bool = True) -> None:
+    def __init__(self, folder: Path, seal_to: Sequence[str], *, durably: bool = True) -> None:
         super().__init__(folder, durably=durably)
-        self._recipients = list(recipients)
+        self._seal_to = tuple(seal_to)
         self._key = secrets.token_bytes(32)
         self._cipher = Cipher(AES256(self._key), CTR(bytes(_BLOCK))).encryptor()
-        self._sealed = self.path.with_suffix(SEALED_SUFFIX)
 
     def source(self) -> OpenedSource:
         """Open what has arrived, decrypted as it is read."""
         return OpenedSource(self.path, self._key)
 
     def arrived(self) -> Arrived:
-        """Return how another process reads what has arrived."""
-        return super().arrived()._replace(key=self._key.hex(), durably=False)
-
-    def settle(self) -> Path:
-        """Encrypt to the recipients."""
-        with (
-            self.source() as source,
-            open(self._sealed, "xb", opener=open_for_owner) as writer,
-        ):
-            encrypt_io(_Reader(source), writer, self._recipients)
-            writer.flush()
-            if self._durably:
-                os.fsync(writer.fileno())
-        self._given = self._sealed
-        return self._sealed
+        """Return how another process reads what has arrived, and to whom it encrypts what passes."""
+        return super().arrived()._replace(key=self._key.hex(), seal_to=self._seal_to)
 
     def discard(self) -> None:
         """Remove both files, and with the key all hope of reading the first one."""
         super().discard()
-        if self._given != self._sealed:
-            self._sealed.unlink(missing_ok=True)
+        if self._given is None:
+            Path(self.arrived().final).unlink(missing_ok=True)
         self._key = b""
 
     def _encoded(self, data: memoryview) -> memoryview:
@@ -144,8 +136,7 @@ class SealedSpool(Spool):
 
 def spool_kind(seal_to: Sequence[str]) -> NewSpool:
     """Return what makes spools: sealed ones if there are recipients."""
-    recipients = recipients_of(seal_to)
-    return partial(SealedSpool, recipients=recipients) if recipients else Spool
+    return partial(SealedSpool, seal_to=seal_to) if seal_to else Spool
 
 
 class OpenedSource(FileSource):
@@ -165,15 +156,40 @@ class OpenedSource(FileSource):
         return self
 
 
-class _Reader:
-    """What ``encrypt_io`` reads from."""
+def seal(arrived: Arrived) -> None:
+    """Encrypt what has arrived into its final form; it is not waited for the disk.
 
-    def __init__(self, source: OpenedSource) -> None:
+    Raises:
+        ValueError: a recipient is not one of age.
+        OSError: a file cannot be read or written.
+    """
+    recipients = recipients_of(arrived.seal_to)
+    # What an examination that was killed has left is written anew.
+    with (
+        OpenedSource(arrived.path, bytes.fromhex(arrived.key)) as source,
+        open(arrived.final, "wb", 0, opener=open_for_owner) as writer,
+    ):
+        if source.size <= _SHORT:
+            writer.write(encrypt(source.read(0, source.size), recipients))
+        else:  # the library reads little at a time
+            encrypt_io(BufferedReader(_Raw(source), _READ_BYTES), writer, recipients)
+
+
+class _Raw(RawIOBase):
+    """A source as a file."""
+
+    def __init__(self, source: Source) -> None:
         self._source = source
         self._offset = 0
 
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes, at most ``size``; none at the end."""
-        data = self._source.read(self._offset, min(size, _READ_BYTES) if size >= 0 else _READ_BYTES)
+    def readable(self) -> bool:
+        """It can be read."""
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Fill the buffer as far as there are bytes; return how many."""
+        view = memoryview(buffer)
+        data = self._source.read(self._offset, len(view))
+        view[: len(data)] = data
         self._offset += len(data)
-        return data
+        return len(data)

@@ -33,6 +33,12 @@ class Arrived(NamedTuple):
     key: str = ""  #: in hexadecimal, of a file that is encrypted
     sha256: str = ""  #: if it is known already
     durably: bool = False  #: whether what passes has to be put on the disk for good
+    seal_to: Sequence[str] = ()  #: recipients of age (``age1...``): what passes is encrypted to them
+
+    @property
+    def final(self) -> str:
+        """The file that has the final form of what passed."""
+        return f"{self.path}{SEALED_SUFFIX}" if self.seal_to else self.path
 
 
 def open_for_owner(path: str | Path, flags: int) -> int:
@@ -103,8 +109,8 @@ class Spool:
 
         From now on that file is the caller's to move or to remove.
         """
-        self._given = self.path
-        return self.path
+        self._given = Path(self.arrived().final)
+        return self._given
 
     def end(self) -> None:
         """Close the file: all has arrived, or nothing more will."""

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from dicomveil.source import Source
 from dicomveil.verifying import Verified
 from dicomveil_receiver.cli import main
-from dicomveil_receiver.sealing import SealedSpool, recipients_of
+from dicomveil_receiver.sealing import SealedSpool
 from receiver.marking import marker_verify
 from receiver.servers import Shared
 from receiver.support import (
@@ -196,7 +196,7 @@ def test_any_range_reads_as_it_was_written(
 ) -> None:
     """The source of a sealed spool is the bytes that were written, at every offset."""
     recipient = "age14qw22jgll3vv395g07wju380uacdwuqmz6rfsr83mlsps5ln7eqqzm5qxk"
-    spool = SealedSpool(tmp_path_factory.mktemp("spool"), recipients_of([recipient]))
+    spool = SealedSpool(tmp_path_factory.mktemp("spool"), [recipient])
     edges = sorted({0, len(content), *(min(cut, len(content)) for cut in cuts)})
     for start, end in itertools.pairwise(edges):
         spool.write([memoryview(content)[start:end]])

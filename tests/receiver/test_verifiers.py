@@ -19,7 +19,7 @@ from dicomveil_receiver import verifiers
 from dicomveil_receiver.cli import main
 from dicomveil_receiver.examining import Examined
 from dicomveil_receiver.logs import Log
-from dicomveil_receiver.sealing import SealedSpool, new_identity, recipients_of
+from dicomveil_receiver.sealing import SealedSpool, new_identity
 from dicomveil_receiver.spool import Arrived, Spool
 from dicomveil_receiver.verifiers import Verifiers
 from receiver.marking import NOT_CLEAN, marker_verify, risky_verify
@@ -117,7 +117,7 @@ def test_what_is_long_is_hashed_while_it_arrives(pool: Verifiers, tmp_path: Path
 def test_they_read_what_is_encrypted_on_its_way_in(pool: Verifiers, tmp_path: Path) -> None:
     """The key goes through the pipe, and nothing in the clear to the disk."""
     content = make_instance(size=1 << 20)
-    spool = SealedSpool(tmp_path, recipients_of([new_identity(tmp_path / "key")]))
+    spool = SealedSpool(tmp_path, [new_identity(tmp_path / "key")])
     spool.write([memoryview(content)])
     spool.end()
     assert content[-100:] not in spool.path.read_bytes()
