@@ -178,6 +178,7 @@ def receiving(seconds: float) -> list[Row]:
     found = uploads.compare(seconds)
     kept, dropped = found.kept, found.dropped
     speed = statistics.median(one.bytes_a_second for one in kept)
+    sealed = statistics.median(one.bytes_a_second for one in found.sealed)
     processor = [uploads.an_instance(some, "processor") * 1000 for some in (kept, dropped)]
     sending = [uploads.an_instance(some, "sending") * 1000 for some in (kept, dropped)]
     return [
@@ -186,7 +187,8 @@ def receiving(seconds: float) -> list[Row]:
         Row("  kept, verified and on the disk", f"{speed / 1e6:.0f} MB/s"),
         Row("  processor time an instance, kept / dropped", f"{processor[0]:.2f} / {processor[1]:.2f} ms"),
         Row("  the same of who sends", f"{sending[0]:.2f} / {sending[1]:.2f} ms"),
-        Row("  errors", f"{sum(one.errors for one in kept + dropped)}", "0"),
+        Row("  sealed, and on the disk", f"{sealed / 1e6:.0f} MB/s"),
+        Row("  errors", f"{sum(one.errors for one in kept + dropped + found.sealed)}", "0"),
         Row("  memory of the endpoint's processes", f"{found.memory / MB:.0f} MB"),
     ]
 

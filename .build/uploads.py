@@ -30,6 +30,7 @@ AT_ONCE = 64
 IN_A_REQUEST = 10
 ROUND = 5  # s of sending to one of the servers
 WARM_UP = 1  # s before a round counts
+SEALED_EVERY = 3  # in so many rounds the endpoint that seals is measured, too
 _UID = re.compile(rb"2\.25\.[0-9]{30,39}")
 _SOP_INSTANCE_UID = b"\x08\x00\x18\x00UI"
 _BOUNDARY = "a-boundary-of-the-benchmark"
@@ -57,6 +58,7 @@ class Compared(NamedTuple):
 
     kept: list[Found]
     dropped: list[Found]
+    sealed: list[Found]  #: some rounds of the endpoint when it seals
     memory: int  #: the most that the endpoint's processes held, added up, in bytes
 
     @property
@@ -205,6 +207,8 @@ def measure(server: tuple[str, str, int], instance: bytes, seconds: float) -> Fo
 
 def compare(seconds: float) -> Compared:
     """Measure the endpoint, and the same server dropping what it reads, each for so long."""
+    from dicomveil_receiver.sealing import new_identity
+
     rounds = max(round(seconds / ROUND), 1)
     receiving: list[str | Path] = [environment.tool("dicomveil"), "receive"]
     dropping: list[str | Path] = [sys.executable, Path(__file__)]
@@ -213,11 +217,15 @@ def compare(seconds: float) -> Compared:
         instance = cleaned_slice(folder / "slice")
         keeper = stack.enter_context(served(folder / "kept", receiving))
         dropper = stack.enter_context(served(folder / "dropped", dropping))
-        kept, dropped = [], []
-        for _ in range(rounds):
+        sealing = [*receiving, "--seal-to", new_identity(folder / "identity.txt")]
+        sealer = stack.enter_context(served(folder / "sealed", sealing))
+        kept, dropped, sealed = [], [], []
+        for number in range(rounds):
             kept.append(measure(keeper, instance, seconds / rounds))
             dropped.append(measure(dropper, instance, seconds / rounds))
-        return Compared(kept, dropped, usage_of(keeper[2]).peak)
+            if number % SEALED_EVERY == 0:
+                sealed.append(measure(sealer, instance, seconds / rounds))
+        return Compared(kept, dropped, sealed, usage_of(keeper[2]).peak)
 
 
 class Dropped:

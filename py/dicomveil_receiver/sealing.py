@@ -123,6 +123,11 @@ class SealedSpool(Spool):
         """Return how another process reads what has arrived, and to whom it encrypts what passes."""
         return super().arrived()._replace(key=self._key.hex(), seal_to=self._seal_to)
 
+    def settle(self) -> Path:
+        """Return the file that has what passed, encrypted to the recipients."""
+        self._given = Path(self.arrived().final)
+        return self._given
+
     def discard(self) -> None:
         """Remove both files, and with the key all hope of reading the first one."""
         super().discard()

@@ -109,8 +109,8 @@ class Spool:
 
         From now on that file is the caller's to move or to remove.
         """
-        self._given = Path(self.arrived().final)
-        return self._given
+        self._given = self.path
+        return self.path
 
     def end(self) -> None:
         """Close the file: all has arrived, or nothing more will."""

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 __all__ = ["Together"]
+
+#: Who comes so soon after another is not the last: it is waited for who comes next (seconds).
+_SOON = 0.05
+_WAIT = 0.02
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -33,14 +38,19 @@ class Together(Generic[Item, Result]):
         self._turn = threading.Lock()
         self._adding = threading.Lock()
         self._waiting: list[_Ticket[Item, Result]] = []
+        self._came = -_SOON
 
     def do(self, item: Item) -> Result:
         """Return when the work on the item is done, by this thread or by another."""
         ticket = _Ticket[Item, Result](item)
         with self._adding:
             self._waiting.append(ticket)
+            now = time.monotonic()
+            crowded, self._came = now < self._came + _SOON, now
         with self._turn:
             if not ticket.done:  # nobody took it along while this thread waited for its turn
+                if crowded:
+                    time.sleep(_WAIT)
                 self._work_off()
         if ticket.error is not None:
             raise ticket.error

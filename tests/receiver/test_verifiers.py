@@ -19,7 +19,7 @@ from dicomveil_receiver import verifiers
 from dicomveil_receiver.cli import main
 from dicomveil_receiver.examining import Examined
 from dicomveil_receiver.logs import Log
-from dicomveil_receiver.sealing import SealedSpool, new_identity
+from dicomveil_receiver.sealing import SealedSpool, new_identity, read_identities, unseal
 from dicomveil_receiver.spool import Arrived, Spool
 from dicomveil_receiver.verifiers import Verifiers
 from receiver.marking import NOT_CLEAN, marker_verify, risky_verify
@@ -114,14 +114,34 @@ def test_what_is_long_is_hashed_while_it_arrives(pool: Verifiers, tmp_path: Path
     assert list(map(outcome, pool.examine([spool.arrived()]))) == [digest]
 
 
-def test_they_read_what_is_encrypted_on_its_way_in(pool: Verifiers, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [1 << 20, 17 << 20], ids=["short", "long"])
+def test_they_seal_what_is_encrypted_on_its_way_in(pool: Verifiers, tmp_path: Path, size: int) -> None:
     """The key goes through the pipe, and nothing in the clear to the disk."""
-    content = make_instance(size=1 << 20)
+    content = make_instance(size=size)
     spool = SealedSpool(tmp_path, [new_identity(tmp_path / "key")])
     spool.write([memoryview(content)])
     spool.end()
     assert content[-100:] not in spool.path.read_bytes()
+    spool.path.with_name(f"{spool.path.name}.age").write_bytes(b"of an examination that was killed" * size)
     assert list(map(outcome, pool.examine([spool.arrived()]))) == [hashlib.sha256(content).hexdigest()]
+    with spool.settle().open("rb") as sealed:
+        assert content[-100:] not in sealed.read()
+        sealed.seek(0)
+        unseal(sealed, tmp_path / "restored", read_identities(tmp_path / "key"))
+    assert (tmp_path / "restored").read_bytes() == content
+
+
+def test_they_seal_nothing_that_is_refused(pool: Verifiers, tmp_path: Path) -> None:
+    """Of what verification finds something in, only the encrypted spool file is there."""
+    (tmp_path / "incoming").mkdir()
+    spool = SealedSpool(tmp_path / "incoming", [new_identity(tmp_path / "key")])
+    spool.write([memoryview(make_instance(clean=False))])
+    spool.end()
+    (found,) = pool.examine([spool.arrived()])
+    assert found.verified.problems
+    assert list((tmp_path / "incoming").iterdir()) == [spool.path]
+    spool.discard()
+    assert list((tmp_path / "incoming").iterdir()) == []
 
 
 @pytest.mark.parametrize("what", ["END THE PROCESS", "TAKE ALL MEMORY"])
