@@ -23,7 +23,7 @@ from dicomveil_receiver.trouble import storage_errors
 
 __all__ = ["StowService", "receive_blocks"]
 
-_BLOCK_BYTES = 2 << 20
+_BLOCK_BYTES = 1 << 20
 _GRACE_SECONDS = 60
 _ACCEPTED = {"*/*", "application/*", "application/dicom+json", "application/json"}
 
