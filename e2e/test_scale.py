@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -120,6 +121,20 @@ def test_keys_go_to_lines_that_are_not_in_the_document(many: Page) -> None:
     keys.type("bench")
     expect(focused).to_have_attribute("data-kind", "patient")
     assert files.locator("[tabindex='0']").count() == 1
+
+
+def test_the_report_of_many_files_is_written_as_one(many: Page) -> None:
+    """Written piece by piece, it is JSON as the command line writes it, one entry a file, in order."""
+    clean(many)
+    many.get_by_test_id("report-page").click()
+    with many.expect_download() as download:
+        many.get_by_test_id("report-json").click()
+    text = Path(download.value.path()).read_text("utf-8")
+    found = json.loads(text)
+    inputs = [entry["input"] for entry in found["files"]]
+    assert len(inputs) >= 600
+    assert inputs == list(range(1, len(inputs) + 1))
+    assert text == json.dumps(found, indent=1, ensure_ascii=False) + "\n"
 
 
 def test_of_few_files_every_row_is_in_the_document(ready: Page) -> None:

@@ -11,6 +11,18 @@ export function fromFiles(files) {
   return Array.from(files, (file) => ({ file, path: file.webkitRelativePath || file.name }));
 }
 
+/**
+ * Files that were chosen just now. The browser has work with many of them for a while yet: to post one meanwhile blocks the
+ * page for tenths of a second, to read of the last one waits without that.
+ * @param {Input[]} inputs @returns {AsyncGenerator<Input>}
+ */
+export async function* onceListed(inputs) {
+  const reader = inputs.at(-1)?.file.stream().getReader();
+  await reader?.read().catch(() => {}); // it is told of when it is its turn
+  reader?.cancel().catch(() => {});
+  yield* inputs;
+}
+
 /** What lies in a ZIP; its ranges are made one by one. @param {Input} zip @param {ZipEntry[]} entries @returns {Generator<Input>} */
 export function* fromZip({ file, path }, entries) {
   for (const entry of entries) {

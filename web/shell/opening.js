@@ -2,7 +2,7 @@
 
 import { byTestId } from "../dom.js";
 import { codeOf } from "../errors.js";
-import { fromDrop, fromFiles } from "../open/gather.js";
+import { fromDrop, fromFiles, onceListed } from "../open/gather.js";
 import { notify } from "./status.js";
 
 /** @typedef {import("../model/session.js").Session} Session */
@@ -15,7 +15,7 @@ export function connectOpening(session) {
     input.addEventListener("change", () => {
       const files = fromFiles(input.files ?? []);
       input.value = ""; // so that the same files can be chosen again
-      if (files.length) session.add(files);
+      if (files.length) session.add(onceListed(files));
     });
   }
   byTestId("add-files").addEventListener("click", () => byTestId("open-files").click());
