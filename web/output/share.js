@@ -52,19 +52,9 @@ async function reported(pool, signal, files) {
   return data;
 }
 
-/** As JSON.stringify would write it; the page has moments for other things. @param {any} data */
-export async function reportFile(data) {
-  const parts = [];
-  for (let at = 0; at < data.files.length; at += SLICE) {
-    const some = data.files
-      .slice(at, at + SLICE)
-      .map((/** @type {object} */ file) => JSON.stringify(file, null, 1));
-    parts.push(`${at ? "," : ""}\n${some.join(",\n").replace(/^/gm, "  ")}`);
-    await new Promise((resolve) => setTimeout(resolve));
-  }
-  const [before, after] = JSON.stringify({ ...data, files: [] }, null, 1).split('"files": []');
-  return new Blob([before, '"files": [', ...parts, "\n ]", after, "\n"], { type: "application/json" });
-}
+/** @param {object} data */
+export const reportFile = (data) =>
+  new Blob([`${JSON.stringify(data, null, 1)}\n`], { type: "application/json" });
 
 /**
  * What leaves, each under its name, and the report of it.
@@ -89,7 +79,7 @@ export async function leaving(pool, signal, items, said, documents, layOut) {
   const entries = files.map(placed);
   if (media) entries.unshift(media);
   if (said) entries.push({ name: "case.json", blob: caseFile(said, ofCase) });
-  entries.push({ name: "report.json", blob: await reportFile(data) });
+  entries.push({ name: "report.json", blob: reportFile(data) });
   return { data, entries, unlisted: media?.left_out.length };
 }
 

@@ -125,12 +125,12 @@ export class Sharing extends EventTarget {
   }
 
   saveReport() {
-    return this.makeReport(async (data) => download(await reportFile(data), "dicomveil-report.json"));
+    return this.makeReport((data) => download(reportFile(data), "dicomveil-report.json"));
   }
 
   /** The report, for a page of it. @param {(data: any) => void} show */
   makeReport(show) {
-    return this.#do("saving", 1, (signal) => this.#leaving(signal).then(({ data }) => show(data)));
+    return this.#do("saving", 1, async (signal) => show((await this.#leaving(signal)).data));
   }
 
   /** Old and new identifiers, in a file of their own: they go nowhere else. */
