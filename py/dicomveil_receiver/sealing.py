@@ -169,10 +169,10 @@ def seal(arrived: Arrived) -> None:
         OSError: a file cannot be read or written.
     """
     recipients = recipients_of(arrived.seal_to)
-    # What an examination that was killed has left is written anew.
+    # What an examination that was killed has left is written anew. A bare file might write but a part.
     with (
         OpenedSource(arrived.path, bytes.fromhex(arrived.key)) as source,
-        open(arrived.final, "wb", 0, opener=open_for_owner) as writer,
+        open(arrived.final, "wb", opener=open_for_owner) as writer,
     ):
         if source.size <= _SHORT:
             writer.write(encrypt(source.read(0, source.size), recipients))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import stat
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from dicomveil.source import Source
 from dicomveil.verifying import Verified
 from dicomveil_receiver.cli import main
-from dicomveil_receiver.sealing import SealedSpool
+from dicomveil_receiver.sealing import SealedSpool, seal
 from receiver.marking import marker_verify
 from receiver.servers import Shared
 from receiver.support import (
@@ -30,6 +31,13 @@ from receiver.support import (
     uid_of,
     wait_until,
 )
+
+if sys.platform == "win32":
+    resource = None
+else:
+    import resource
+
+RECIPIENT = "age14qw22jgll3vv395g07wju380uacdwuqmz6rfsr83mlsps5ln7eqqzm5qxk"
 
 
 @pytest.fixture
@@ -185,6 +193,22 @@ def _send_until(killed: threading.Event, endpoint: Endpoint, instance: bytes) ->
         endpoint.post(pieces())
 
 
+@pytest.mark.skipif(resource is None, reason="limits the size of files")
+@pytest.mark.parametrize("size", [1 << 20, 17 << 20], ids=["short", "long"])
+def test_a_disk_that_takes_but_a_part_is_full(tmp_path: Path, size: int) -> None:
+    """What cannot be sealed whole is an error: half an object is never taken for one."""
+    spool = SealedSpool(tmp_path, [RECIPIENT])
+    spool.write([memoryview(bytes(size))])
+    spool.end()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            seal(spool.arrived())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 @given(
     content=st.binary(max_size=200),
     cuts=st.lists(st.integers(0, 200), max_size=4),
@@ -195,8 +219,7 @@ def test_any_range_reads_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, cuts: list[int], offset: int, length: int
 ) -> None:
     """The source of a sealed spool is the bytes that were written, at every offset."""
-    recipient = "age14qw22jgll3vv395g07wju380uacdwuqmz6rfsr83mlsps5ln7eqqzm5qxk"
-    spool = SealedSpool(tmp_path_factory.mktemp("spool"), [recipient])
+    spool = SealedSpool(tmp_path_factory.mktemp("spool"), [RECIPIENT])
     edges = sorted({0, len(content), *(min(cut, len(content)) for cut in cuts)})
     for start, end in itertools.pairwise(edges):
         spool.write([memoryview(content)[start:end]])

@@ -11,6 +11,9 @@ export function fromFiles(files) {
   return Array.from(files, (file) => ({ file, path: file.webkitRelativePath || file.name }));
 }
 
+/** A file that cannot be read so soon lies on a slow disk: it is not waited for. */
+const LISTING_MS = 1000;
+
 /**
  * Files that were chosen just now. The browser has work with many of them for a while yet: to post one meanwhile blocks the
  * page for tenths of a second, to read of the last one waits without that.
@@ -18,7 +21,8 @@ export function fromFiles(files) {
  */
 export async function* onceListed(inputs) {
   const reader = inputs.at(-1)?.file.stream().getReader();
-  await reader?.read().catch(() => {}); // it is told of when it is its turn
+  const read = reader?.read().catch(() => {}); // it is told of when it is its turn
+  await Promise.race([read, new Promise((resolve) => setTimeout(resolve, LISTING_MS))]);
   reader?.cancel().catch(() => {});
   yield* inputs;
 }
