@@ -315,6 +315,18 @@ def test_upload_stores_what_was_saved(ready: Page, server: Server) -> None:
     expect(ready.get_by_test_id("upload")).to_be_hidden()
 
 
+def test_a_slow_disk_does_not_keep_chosen_files_waiting(ready: Page) -> None:
+    """The start of the last one is read first; when that does not come, all are opened all the same."""
+    ready.evaluate("""() => {
+      globalThis.asked = 0;
+      const pull = () => new Promise(() => { globalThis.asked += 1; });
+      Blob.prototype.stream = () => new ReadableStream({ pull });
+    }""")
+    open_files(ready, [payload(builders.ct(number=n), f"{n}.dcm") for n in (1, 2)])
+    assert statuses(ready) == ["ready", "ready"]
+    assert ready.evaluate("globalThis.asked") == 1
+
+
 def test_one_uid_with_two_contents_loses_neither(ready: Page) -> None:
     """Equal files leave once; other contents under the same SOP Instance UID leave under a number."""
     first, other = builders.ct(), builders.ct()

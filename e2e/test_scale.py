@@ -123,7 +123,7 @@ def test_keys_go_to_lines_that_are_not_in_the_document(many: Page) -> None:
     assert files.locator("[tabindex='0']").count() == 1
 
 
-def test_the_report_of_many_files_is_written_as_one(many: Page) -> None:
+def test_the_report_of_many_files_is_in_their_order(many: Page) -> None:
     """It is JSON as the command line writes it, one entry a file, in order."""
     clean(many)
     many.get_by_test_id("report-page").click()

@@ -79,12 +79,11 @@ def examine(verify: Verify, arrived: Arrived) -> Examined:
         verified = verify(source)
         if verified.problems:
             return Examined(verified, "")
-        found = Examined(verified, arrived.sha256 or hash_of(source).hexdigest())
-    if arrived.seal_to:
-        from dicomveil_receiver.sealing import seal
+        if arrived.seal_to:
+            from dicomveil_receiver.sealing import seal
 
-        seal(arrived)
-    return found
+            seal(source, arrived.final, arrived.seal_to)
+        return Examined(verified, arrived.sha256 or hash_of(source).hexdigest())
 
 
 def _synchronize(path: str) -> None:

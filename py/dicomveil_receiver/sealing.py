@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import CTR
-from pyrage import DecryptError, IdentityError, RecipientError, decrypt_io, encrypt, encrypt_io
+from pyrage import DecryptError, IdentityError, RecipientError, decrypt_io, encrypt_io
 from pyrage.x25519 import Identity, Recipient
 
 from dicomveil.source import FileSource, Source
@@ -41,7 +41,6 @@ __all__ = [
 
 _BLOCK = 16
 _READ_BYTES = 1 << 20
-_SHORT = 16 << 20  # is encrypted in one piece
 
 
 def recipients_of(texts: Sequence[str]) -> list[Recipient]:
@@ -161,23 +160,19 @@ class OpenedSource(FileSource):
         return self
 
 
-def seal(arrived: Arrived) -> None:
-    """Encrypt what has arrived into its final form; it is not waited for the disk.
+def seal(source: Source, target: str, seal_to: Sequence[str]) -> None:
+    """Encrypt a source to the recipients, into a file; it is not waited for the disk.
 
     Raises:
         ValueError: a recipient is not one of age.
-        OSError: a file cannot be read or written.
+        OSError: the source cannot be read, or the file not be written.
     """
-    recipients = recipients_of(arrived.seal_to)
-    # What an examination that was killed has left is written anew. A bare file might write but a part.
-    with (
-        OpenedSource(arrived.path, bytes.fromhex(arrived.key)) as source,
-        open(arrived.final, "wb", opener=open_for_owner) as writer,
-    ):
-        if source.size <= _SHORT:
-            writer.write(encrypt(source.read(0, source.size), recipients))
-        else:  # the library reads little at a time
-            encrypt_io(BufferedReader(_Raw(source), _READ_BYTES), writer, recipients)
+    recipients = recipients_of(seal_to)
+    # Buffered: the library reads little at a time, and a bare file may take but a part.
+    # What is there already was left by an examination that was killed.
+    reader = BufferedReader(_Raw(source), _READ_BYTES)
+    with open(target, "wb", opener=open_for_owner) as writer:
+        encrypt_io(reader, writer, recipients)
 
 
 class _Raw(RawIOBase):

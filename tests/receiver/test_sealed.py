@@ -203,8 +203,8 @@ def test_a_disk_that_takes_but_a_part_is_full(tmp_path: Path, size: int) -> None
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, before[1]))
     try:
-        with pytest.raises(OSError, match="too large"):
-            seal(spool.arrived())
+        with spool.source() as source, pytest.raises(OSError, match="too large"):
+            seal(source, str(tmp_path / "sealed"), [RECIPIENT])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import pytest
 
+from dicomveil_receiver import together as module
 from dicomveil_receiver.together import Together
 from receiver.support import wait_until
 
@@ -53,3 +55,29 @@ def test_an_error_is_everybodys_and_the_next_batch_goes_on() -> None:
     with pytest.raises(OSError):  # noqa: PT011 - nothing else raises here
         together.do(0)
     assert together.do(1) == 1
+
+
+def test_who_comes_soon_after_another_waits_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes in that time is served with it; who comes alone is served at once."""
+    batches: list[list[int]] = []
+    clock = SimpleNamespace(now=1000.0)
+
+    def work(items: Sequence[int]) -> list[int]:
+        batches.append(list(items))
+        return list(items)
+
+    together = Together(work)
+    last = threading.Thread(target=together.do, args=(2,))
+
+    def sleep(_seconds: float) -> None:
+        last.start()
+        wait_until(lambda: len(together._waiting) == 2)
+
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now, sleep=sleep))
+    assert together.do(0) == 0
+    clock.now += 0.01
+    assert together.do(1) == 1
+    last.join(60)
+    clock.now += 10
+    assert together.do(3) == 3
+    assert batches == [[0], [1, 2], [3]]
